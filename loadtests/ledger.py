@@ -49,7 +49,7 @@ class LoadLedger:
         return f"{sent}{unknown}; {self.facts} facts: {self.missing} missing, {self.twice} twice{unexplained}"
 
 
-def settle(client: httpx.Client, tally: Tally, seconds: float) -> LoadLedger:
+def wait_for_facts(client: httpx.Client, tally: Tally, seconds: float) -> LoadLedger:
     """Wait until every accepted event is a fact, at most so many seconds, and draw the balance.
 
     `client` has the server as base URL and a key of an environment that holds nothing but this run.

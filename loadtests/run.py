@@ -20,7 +20,7 @@ import httpx
 
 from harness.private_server import PrivateServer, ServerFailed, end
 from loadtests.cores import on_cores, split_cores
-from loadtests.ledger import settle
+from loadtests.ledger import wait_for_facts
 from loadtests.server_api import api_client
 from loadtests.shapes import RAMP, RAMP_SECONDS, RAMP_USERS, RATE_PER_USER, SHAPES, SOAK, STEADY
 from loadtests.tally import Tally
@@ -165,7 +165,7 @@ def _measure(server: PrivateServer, options: argparse.Namespace, directory: Path
     asked = time.monotonic()
     try:
         with api_client(server.url, server.key) as client:
-            ledger = settle(client, Tally.from_dict(report["counts"]), options.settle)
+            ledger = wait_for_facts(client, Tally.from_dict(report["counts"]), options.settle)
     except httpx.HTTPError as error:
         print(f"LEDGER: the facts can't be read: {error!r}", flush=True)
         return code or 1

@@ -43,7 +43,7 @@ EVENT = {"event_name": "purchase_completed", "participant_id": "ada", "propertie
 SECONDS = 30.0
 
 
-class Call(NamedTuple):
+class RecordedCall(NamedTuple):
     """A call of a function of `bq_server`."""
 
     thread: str
@@ -73,11 +73,11 @@ def walk() -> Walk:
     return Walk(_files(accepting[: answered + 1]), _files(processing))
 
 
-def _files(calls: Iterable[Call]) -> list[str]:
+def _files(calls: Iterable[RecordedCall]) -> list[str]:
     return list(dict.fromkeys(each.file for each in calls))
 
 
-def _recorded(file: Path) -> list[Call]:
+def _recorded(file: Path) -> list[RecordedCall]:
     """The calls while one event is accepted and processed, after another one of its kind."""
     command = [sys.executable, "-m", "tools.walk", str(file)]
     with PrivateServer(command=command, environment={"PYTHONPATH": str(ROOT)}) as server:
@@ -95,7 +95,7 @@ def _recorded(file: Path) -> list[Call]:
             _until(lambda: "\nbq_queue_messages 0" in other.get(f"{server.url}/metrics").raise_for_status().text)
             os.kill(server.pid, signal.SIGUSR2)
             _until(file.exists)
-    return [Call(*each) for each in json.loads(file.read_text("utf-8"))]
+    return [RecordedCall(*each) for each in json.loads(file.read_text("utf-8"))]
 
 
 def _send(events: httpx.Client, other: httpx.Client) -> None:
@@ -117,7 +117,7 @@ def _armed(file: Path) -> Path:
 
 def _serve_recorded(file: Path, arguments: list[str]) -> None:
     """Run as `bq-server`, and record calls from SIGUSR1 on; SIGUSR2 writes them to the file."""
-    calls: list[Call] = []
+    calls: list[RecordedCall] = []
     armed = False
 
     def record(frame: FrameType, event: str, _: Any) -> None:
@@ -127,7 +127,9 @@ def _serve_recorded(file: Path, arguments: list[str]) -> None:
                 if caller.f_code.co_filename.startswith(PACKAGE):
                     entry = caller
                 caller = caller.f_back
-            calls.append(Call(threading.current_thread().name, _place(frame), frame.f_code.co_name, _place(entry)))
+            calls.append(
+                RecordedCall(threading.current_thread().name, _place(frame), frame.f_code.co_name, _place(entry))
+            )
 
     def arm(*_: object) -> None:
         nonlocal armed

@@ -8,7 +8,7 @@ import typer
 
 from bq_server.cli.options import fail
 from bq_server.cli.remote import READ_KEY, URL
-from bq_server.cli.tail import PARTICIPANT, colored
+from bq_server.cli.tail import PARTICIPANT, coloured
 from bq_server.cli.words import printable
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def listen(
                 outcome, taken = _post(forward_to, signing, f"msg_{item.id}_{number}", body)
                 color = "green" if taken else "red"
                 head = f"{item.timestamp}  {event_type} {printable(data['participant_id'])}"
-                typer.echo(f"{head}  {typer.style(f'-> {outcome}', fg=color)}", color=colored())
+                typer.echo(f"{head}  {typer.style(f'-> {outcome}', fg=color)}", color=coloured())
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 

@@ -62,7 +62,7 @@ async def _made_ready(address: "StoreAddress") -> None:
     """Upgrade its schema, and check that nobody serves from it."""
     from bq_server.store.database import Database
 
-    async with Database.open(address, settled=False) as database:
+    async with Database.open(address, moving=True) as database:
         await database.hold()
 
 

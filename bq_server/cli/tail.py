@@ -43,7 +43,7 @@ def tail(
     from bq_server.cli.feed import FeedClient
 
     client = FeedClient(url, api_key, {"participant_id": participant, "event_name": event, "type": types}, after)
-    color = colored()
+    color = coloured()
     try:
         for item in client.items():
             if as_lines:
@@ -56,7 +56,7 @@ def tail(
         raise typer.Exit(0) from None
 
 
-def colored() -> bool:
+def coloured() -> bool:
     """Whether the output is a terminal that wants colours."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 

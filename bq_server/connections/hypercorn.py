@@ -166,7 +166,7 @@ class Http2(H2Protocol):
         await self._flush()
 
     async def _priority_updated(self, event: Any) -> None:
-        """Ignore it."""
+        """Ignore priorities: answers are sent as they come."""
 
     async def _send_data(self, stream_id: int) -> None:
         buffer = self.stream_buffers.get(stream_id)

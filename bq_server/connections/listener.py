@@ -284,7 +284,7 @@ class _Straight(asyncio.Protocol):
         """Nothing: it is handed over at once."""
 
     def stop(self) -> None:
-        """Nothing: as above."""
+        """Nothing: it holds nothing."""
 
 
 class _Stream(asyncio.StreamReaderProtocol):

@@ -217,7 +217,7 @@ class Dispatcher:
             if there is None or there.url != endpoint.url:
                 # It moved meanwhile: that its old address failed says nothing of the new one.
                 results, because = [each for each in results if each.state == "delivered"], None
-            await webhooks.settle(connection, endpoint.endpoint_id, results, now, self._clocks.real())
+            await webhooks.record_tries(connection, endpoint.endpoint_id, results, now, self._clocks.real())
             if well and since is not None and now - since >= WELL_AGAIN:
                 await webhooks.bring_forward(connection, endpoint.endpoint_id)
             if because is not None:

@@ -279,7 +279,7 @@ def fold(game: CompiledGame, facts: Iterable[Fact]) -> Fold:
 
 
 CHUNK = 100
-"""Most facts that a story takes before its state is settled: what the on-time path can't take begins there again."""
+"""Most facts that a story takes before its state is kept: what the on-time path can't take begins there again."""
 
 
 class _StoryTeller:

@@ -26,7 +26,7 @@ class NeededBefore:
 
 @dataclass(frozen=True, slots=True)
 class KnownBefore:
-    """The answer."""
+    """What was asked for."""
 
     attributes: Attributes
     """Those in the cells asked for."""

@@ -37,7 +37,7 @@ from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.mechanics.tiers import climb
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
-from bq_server.game.verification import owner, settled_otherwise
+from bq_server.game.verification import owner, paid_otherwise
 from bq_server.game.voids import named, voids_among
 
 _GIVING = ChallengeRule | StreakRule | RecurringChallengeRule
@@ -78,7 +78,7 @@ def without_pending(game: CompiledGame) -> CompiledGame:
     if not game.pending:
         return game
 
-    def settled(by_type: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
+    def counted(by_type: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
         return {
             fact_type: tuple(rule for rule in rules if rule.key not in game.pending)
             for fact_type, rules in by_type.items()
@@ -87,8 +87,8 @@ def without_pending(game: CompiledGame) -> CompiledGame:
     return replace(
         game,
         rules={key: rule for key, rule in game.rules.items() if key not in game.pending},
-        listening=settled(game.listening),
-        receiving=settled(game.receiving),
+        listening=counted(game.listening),
+        receiving=counted(game.receiving),
         treasury=replace(
             game.treasury, boards=tuple(board for board in game.treasury.boards if board.key not in game.pending)
         ),
@@ -214,8 +214,8 @@ def rebuild(
     ]
     known = {entry.cause for entry in ledger}
     seqs = {fact.fact_id: fact.seq for fact in facts}
-    settled = settled_otherwise(game, facts, expected, ledger, paid.keys())
-    missing = [effect for cause, effect in paid.items() if cause not in known and cause not in settled]
+    otherwise = paid_otherwise(game, facts, expected, ledger, paid.keys())
+    missing = [effect for cause, effect in paid.items() if cause not in known and cause not in otherwise]
     missing += _taken_back(facts, written)
     written += [LedgerEntry(each.cause, each.amount, each.occurred_at, seqs[each.fact_id]) for each in missing]
     new = {key: cell for key, cell in expected.items() if not _from_ledger(game, key)}

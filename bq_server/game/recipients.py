@@ -103,7 +103,7 @@ class AwardingRule(Protocol):
 
     @property
     def award_to(self) -> AwardTo | None:
-        """Whom."""
+        """Whom it awards; None for the sender."""
         ...
 
     @property

@@ -76,8 +76,8 @@ def verify(game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequ
         if definition not in game.pending and (definition in game.rules or "/" not in key or key.startswith("badge/")):
             _compare(result, game, key, cells.get(key), expected.get(key), (cells, expected))
     paid = {effect.cause: effect.amount for effect in folded.effects if isinstance(effect, PointsChanged)}
-    settled = settled_otherwise(game, facts, expected, ledger, paid.keys())
-    paid = {cause: amount for cause, amount in paid.items() if cause not in settled}
+    otherwise = paid_otherwise(game, facts, expected, ledger, paid.keys())
+    paid = {cause: amount for cause, amount in paid.items() if cause not in otherwise}
     _compare_ledger(result, game, ledger, paid, cells, voids_among(facts).by)
     return result
 
@@ -89,21 +89,21 @@ def _stories(game: CompiledGame, stored: Cell | None, expected: Cell | None) -> 
         yield Difference(keys.AWARDS, stored, expected)
 
 
-def settled_otherwise(
+def paid_otherwise(
     game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequence[LedgerEntry], due: Collection[str]
 ) -> set[str]:
     """The causes of payments that are due and not held, in whose place another was paid: a limit pays a place once."""
     void = voids_among(facts).by
     held = {entry.cause for entry in standing_entries(ledger)}
     story = sorted((fact for fact in facts if fact.fact_id not in void), key=lambda fact: fact.moment)
-    settled: set[str] = set()
+    found: set[str] = set()
     attributes = Attributes.of_facts(facts) if game.attributes else None
     awards = story_of(cells) or NO_STORY if game.award_readers else None
     for rule in game.rules.values():
         if isinstance(rule, LimitedPointsRule):
             hits = rematch(game, rule, story, {}, attributes, awards)
-            settled |= rule.settled(hits, cells.get(keys.ZONE, ()), held, due)
-    return settled
+            found |= rule.paid_otherwise(hits, cells.get(keys.ZONE, ()), held, due)
+    return found
 
 
 def owner(key: str) -> str:

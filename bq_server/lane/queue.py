@@ -37,7 +37,7 @@ class Waiter(Protocol):
     """A request that was read completely."""
 
     def begin(self, body: bytes) -> None:
-        """Start it."""
+        """Start handling it; `body` is all of it."""
 
     def turn_away(self) -> None:
         """Refuse it because of overload."""
@@ -56,7 +56,7 @@ class FactSource(Protocol):
 
     @property
     def status(self) -> FactPace:
-        """Now."""
+        """How it keeps up at this moment."""
 
 
 class Queue:

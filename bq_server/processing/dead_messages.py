@@ -17,7 +17,7 @@ from bq_server.events import Event, event_of
 from bq_server.moments import format_timestamp
 from bq_server.processing.announcements import tell
 from bq_server.processing.event_types import MESSAGE_DEAD
-from bq_server.store import dying_messages, feed
+from bq_server.store import dead_letter_notes, feed
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.feed import NewNotice
 from bq_server.stream.connection import StreamUnavailable
@@ -29,13 +29,13 @@ RETRY_SECONDS = 1.0
 
 
 class DeadMessages:
-    """Notes messages that die, and announces them."""
+    """Notes messages that become dead letters, and announces them."""
 
     def __init__(self, database: Database, letters: DeadLetters, clocks: Clocks) -> None:
         self._database = database
         self._letters = letters
         self._clocks = clocks
-        self._dying: Collection[str] = ()
+        self._noting: Collection[str] = ()
         """Noted, and just becoming dead letters."""
         self._written = Notifier()
         self.progress = Notifier()
@@ -48,21 +48,21 @@ class DeadMessages:
         A letter without a readable event belongs to no environment: nobody is told of it. Raises `StoreUnavailable`.
         """
         noted = [each for each in letters if event_of(each.payload, each.message_id) is not None]
-        self._dying = {each.message_id for each in noted}
+        self._noting = {each.message_id for each in noted}
         try:
             if noted:
                 async with self._database.transaction() as connection:
                     for each in noted:
-                        await dying_messages.add(connection, each.message_id, each.died_at)
+                        await dead_letter_notes.add(connection, each.message_id, each.died_at)
             yield
         finally:
-            self._dying = ()
+            self._noting = ()
             self._written.beat()
 
     async def is_noted(self) -> bool:
         """Whether something is still to be announced."""
         async with self._database.read() as connection:
-            return bool(await dying_messages.every(connection))
+            return bool(await dead_letter_notes.every(connection))
 
     async def run(self) -> None:
         """Announce, until cancelled."""
@@ -79,8 +79,8 @@ class DeadMessages:
 
     async def _tell_all(self) -> None:
         async with self._database.read() as connection:
-            noted = await dying_messages.every(connection)
-        ids = [message_id for message_id in noted if message_id not in self._dying]
+            noted = await dead_letter_notes.every(connection)
+        ids = [message_id for message_id in noted if message_id not in self._noting]
         if not ids:
             return
         letters = [each for each in await self._letters.get(ids) if each.died_at == noted[each.message_id]]
@@ -90,7 +90,7 @@ class DeadMessages:
                 if event is not None:
                     await self._tell(connection, letter, event)
             for message_id in ids:
-                await dying_messages.remove(connection, message_id)
+                await dead_letter_notes.remove(connection, message_id)
 
     async def _tell(self, connection: Connection, letter: DeadLetter, event: Event) -> None:
         now = self._clocks.now(event.scope)

@@ -47,7 +47,7 @@ class Drain:
         backlog: Backlog,
         consumed: Notifier,
         refolded: Notifier,
-        dying: DeadMessages,
+        dead_messages: DeadMessages,
         expirer: PointsExpirer,
         outgoing: DeliveryProgress,
         freezer: ContestFreezer,
@@ -62,7 +62,7 @@ class Drain:
         self._backlog = backlog
         self._consumed = consumed
         self._refolded = refolded
-        self._dying = dying
+        self._dead_messages = dead_messages
         self._expirer = expirer
         self._outgoing = outgoing
         self._freezer = freezer
@@ -153,8 +153,8 @@ class Drain:
     async def _tells(self, deadline: float) -> bool:
         """Wait until feeds and endpoints are told of all dead letters: what is still to come could follow a reset."""
         while True:
-            beat = self._dying.progress.next()
-            if not await self._dying.is_noted():
+            beat = self._dead_messages.progress.next()
+            if not await self._dead_messages.is_noted():
                 return True
             if not await self._wait(beat, deadline):
                 return False

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import contests, dying_messages, environments, expiring_points, games, group_dues
+from bq_server.store import contests, dead_letter_notes, environments, expiring_points, games, group_dues
 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedWork:
     """What is to be done before everything accepted has had all its consequences."""
 
-    is_dying: bool
+    has_noted: bool
     """Whether dead letters, of any environment, are still to be told of."""
     refolds: int
     """How many changes of the game are being computed."""
@@ -24,14 +24,14 @@ class UnfinishedWork:
     @property
     def is_nothing(self) -> bool:
         """Whether there is nothing to be done."""
-        return not (self.is_dying or self.refolds or self.is_due)
+        return not (self.has_noted or self.refolds or self.is_due)
 
 
 def unfinished_work(reading: Any, scope: Scope, now: int) -> UnfinishedWork:
     """Look, on the connection's own thread. `now` is the environment's, in microseconds."""
     facts, duplicates = environments.held(reading, scope)
     return UnfinishedWork(
-        is_dying=dying_messages.any_noted(reading),
+        has_noted=dead_letter_notes.any_noted(reading),
         refolds=games.refolds_under_way(reading, scope),
         is_due=is_due(reading, scope, now),
         facts=facts,

@@ -30,7 +30,7 @@ def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def end() -> NoReturn:
-    """End at once."""
+    """End the process at once, without cleaning up."""
     with suppress(Exception):
         os.write(2, _LAST_WORD)
     os._exit(EXIT_CODE)

@@ -105,7 +105,7 @@ class AuditFilter:
     since: int = EARLIEST
     until: int = LATEST
     before: int = LATEST
-    """A position."""
+    """The position of an entry; only older ones are listed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,12 +77,12 @@ class Place(NamedTuple):
 
     @property
     def ranking(self) -> Ranking:
-        """Where it is."""
+        """The leaderboard, the window and the period that it is in."""
         return self.board, self.window, self.period
 
     @property
     def standing(self) -> Standing:
-        """What it is."""
+        """The score, when it was reached, and the exact score if that is another."""
         return self.score, self.reached_at, self.exact
 
 
@@ -118,7 +118,7 @@ class NewFact:
 
     @property
     def fact_id(self) -> str:
-        """As shown."""
+        """Its id, as clients are shown it."""
         return self.own_id or "fact" + self.event.event_id.removeprefix("evt")
 
 

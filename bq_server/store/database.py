@@ -15,9 +15,9 @@ from bq_server.concurrency.notifier import NamedNotifiers, Notifier
 from bq_server.concurrency.worker_thread import make_calls
 from bq_server.store import aliases, processes
 from bq_server.store.backend import Backend, StoreAddress, backend_of
+from bq_server.store.move_marks import require_in_use
 from bq_server.store.processes import MEMORY, Agreement
 from bq_server.store.references import References
-from bq_server.store.settled import require_settled
 from bq_server.store.sqlite_file import PATIENCE_SECONDS
 from bq_server.store.unavailable import StoreConflict, StoreDamaged, StoreUnavailable
 
@@ -110,13 +110,13 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, address: StoreAddress, *, may_migrate: bool = True, settled: bool = True
+        cls, address: StoreAddress, *, may_migrate: bool = True, moving: bool = False
     ) -> AsyncIterator["Database"]:
         """Open the database, upgrade its schema, and close it at the end.
 
         Raises `SchemaTooNew` for a database written by a newer program, `SchemaTooOld` when its schema is out of
-        date and it may not migrate, `StoreUnavailable` when it can't be opened, or was moved or is being filled and is
-        to be `settled`.
+        date and it may not migrate, `StoreUnavailable` when it can't be opened, or was moved or is being filled and
+        this isn't for `moving` it.
         """
         backend = backend_of(address)
         database = cls(backend)
@@ -126,8 +126,8 @@ class Database:
             with database.unavailable(for_commands=True):
                 database._writer = await database._connect(PATIENCE_SECONDS)
                 await backend.prepare(database._writer, may_migrate=may_migrate)
-                if settled:
-                    await database._writer.run(partial(require_settled, name=backend.name))
+                if not moving:
+                    await database._writer.run(partial(require_in_use, name=backend.name))
                 await database._writer.run(database.remember_aliased)
                 database._intake = await database._connect()
                 for _ in range(READERS):

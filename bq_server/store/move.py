@@ -1,7 +1,7 @@
 """Moving everything in a store to one of the other kind: every table, row by row, unchanged.
 
 It goes in portions, each in a transaction together with its progress, so that an interrupted move can be resumed. A
-store that is being filled, or that was moved away, can't be served from: see `store/settled.py`.
+store that is being filled, or that was moved away, can't be served from: see `store/move_marks.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bq_server.store.backend import Backend, StoreAddress, backend_of
-from bq_server.store.settled import Mark, mark_of, progress, put_mark, put_progress, remove_mark
+from bq_server.store.move_marks import Mark, mark_of, progress, put_mark, put_progress, remove_mark
 from bq_server.store.sqlite_file import PATIENCE_SECONDS, SqliteFile
 from bq_server.store.whole_tables import Table, continue_numbering, tables_of
 

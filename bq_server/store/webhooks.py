@@ -243,28 +243,28 @@ async def bring_environment_forward(connection: Connection, scope: Scope, now: i
             await bring_forward(connection, endpoint.endpoint_id)
 
 
-async def settle(
+async def record_tries(
     connection: Connection, endpoint_id: str, results: Sequence[DeliveryResult], now: int, done_at: int
 ) -> None:
     """Store the results of tries. What was removed meanwhile stays removed.
 
     `now` is the environment's, `done_at` is by the server's clock.
     """
-    await connection.run(lambda writing: _settle(writing, endpoint_id, results, now, done_at))
+    await connection.run(lambda writing: _record_tries(writing, endpoint_id, results, now, done_at))
 
 
-def _settle(connection: Any, endpoint_id: str, results: Sequence[DeliveryResult], now: int, done_at: int) -> None:
+def _record_tries(connection: Any, endpoint_id: str, results: Sequence[DeliveryResult], now: int, done_at: int) -> None:
     there = {
         position
         for (position,) in _writing.present(connection, positions=json.dumps([r.tried.position for r in results]))
     }
     results = [each for each in results if each.tried.position in there]
     _add_tries(connection, [astuple(each.tried) for each in results])
-    settled = 0
+    finished = 0
     for state in ("delivered", "aside"):
         positions = [each.tried.position for each in results if each.state == state]
         if positions:
-            settled += _writing.settle(connection, positions=json.dumps(positions), state=state, now=done_at)
+            finished += _writing.finish(connection, positions=json.dumps(positions), state=state, now=done_at)
     for each in results:
         own = {"endpoint_id": endpoint_id, "participant_id": each.participant_id}
         if each.state == "waiting":
@@ -273,7 +273,7 @@ def _settle(connection: Any, endpoint_id: str, results: Sequence[DeliveryResult]
         elif each.put_off:
             _writing.bring_forward(connection, **own)
     failing = bool(results) and not any(each.state == "delivered" for each in results)
-    _writing.after_tries(connection, endpoint_id=endpoint_id, settled=settled, failing_since=now if failing else None)
+    _writing.after_tries(connection, endpoint_id=endpoint_id, finished=finished, failing_since=now if failing else None)
 
 
 async def deliveries(

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from bq_server.store.bulk import Insert
+from bq_server.store.move_marks import MOVES
 from bq_server.store.postgresql.connection import PostgresConnection
-from bq_server.store.settled import MOVES
 
 PORTION = 5_000
 """Rows that are read at once."""

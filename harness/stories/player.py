@@ -83,7 +83,7 @@ class Player:
         if self.scenario.game is not None:
             apply(self.client, self.scenario.game)
 
-    def settle(self) -> Json:
+    def drain(self) -> Json:
         """Wait until everything sent is settled; returns the totals of the environment."""
         if self._totals is None:
             self._totals = self.client.drain()
@@ -91,9 +91,9 @@ class Player:
         return self._totals
 
     def _wait(self) -> None:
-        """As `settle`, without a request where a clock that was moved has waited."""
+        """As `drain`, without a request where a clock that was moved has waited."""
         if not self._settled:
-            self.settle()
+            self.drain()
 
     def _changes(self) -> None:
         """Something is about to be sent or done."""
@@ -156,7 +156,7 @@ class Player:
             self._guarded(index, None, lambda: self._caused(index, step.caused or [], sent))
 
     def _caused(self, index: int, expected: list[Json], sent: list[Json]) -> None:
-        self.settle()
+        self.drain()
         # A repeat is answered with the effects of the first one, which happened once.
         once: dict[str | int, Json] = {}
         for place, event in enumerate(sent):
@@ -202,7 +202,7 @@ class Player:
 
     def _look_for_dead(self) -> None:
         """No story expects an accepted event to be lost, unless it says so."""
-        dead = self.settle()["dead"]
+        dead = self.drain()["dead"]
         expected = (step.expect for step in self.scenario.steps if isinstance(step, Expect))
         if dead and not any(isinstance(each, ExpectedEnvironment) and each.dead for each in expected):
             self.failures.append(
@@ -220,7 +220,7 @@ class Player:
         if isinstance(expected, ExpectedParticipant):
             differences = expectation_check.of_participant(self.client, expected)
         else:
-            differences = list(expectation_check.of_environment(self.client, expected, self.settle()))
+            differences = list(expectation_check.of_environment(self.client, expected, self.drain()))
         if differences:
             lines = table(differences)
             if isinstance(expected, ExpectedParticipant) and expected.participant not in self._explained:

@@ -63,7 +63,7 @@ async def test_an_endpoint_that_falls_too_far_behind_is_switched_off(
                 await webhooks.take(connection, "we_1", lambda: IdSource().new("msg"), 2)
                 (first, _) = await webhooks.due(connection, "we_1", 1, 9)
                 tried = Try(first.position, 1, 500, 1, "")
-                await webhooks.settle(connection, "we_1", [DeliveryResult(tried, "ada", "waiting", 9)], 1, 1)
+                await webhooks.record_tries(connection, "we_1", [DeliveryResult(tried, "ada", "waiting", 9)], 1, 1)
         await put(database, told("cid"))
         assert ((await found(database)).waiting, (await found(database)).off_because) == (3, None)
         await put(database, told("dan"))
@@ -130,7 +130,7 @@ async def test_many_are_replayed_and_removed_a_few_at_a_time(
             await webhooks.take(connection, "we_1", lambda: IdSource().new("msg"), 1)
             due = await webhooks.due(connection, "we_1", 1, 9)
             results = [DeliveryResult(Try(each.position, 1, 200, 1, ""), "", "delivered") for each in due]
-            await webhooks.settle(connection, "we_1", results, 1, 1)
+            await webhooks.record_tries(connection, "we_1", results, 1, 1)
         assert (await found(database)).waiting == 1
         assert await endpoints.replay(act, SCOPE, "we_1", None, 1) == 0
         assert await endpoints.replay(act, SCOPE, "we_1", 1, None) == 6
@@ -140,7 +140,7 @@ async def test_many_are_replayed_and_removed_a_few_at_a_time(
                 f"p{number}" for number in range(6)
             ]
         async with database.transaction() as connection:
-            await webhooks.settle(connection, "we_1", results, 1, 1)
+            await webhooks.record_tries(connection, "we_1", results, 1, 1)
         monkeypatch.setattr(endpoints_module, "MOST_REPLAYED", 5)
         with pytest.raises(TooManyDeliveries):
             await endpoints.replay(act, SCOPE, "we_1", None, None)
@@ -179,7 +179,7 @@ async def test_what_is_new_stands_behind_what_was_put_off(new_store: Path | str)
             assert await webhooks.is_outbox_filled(connection, "we_1")
             assert await webhooks.count_due(connection, "we_1", 1) == 3
             tried = Try(first.position, 1, 500, 1, "")
-            await webhooks.settle(connection, "we_1", [DeliveryResult(tried, "ada", "waiting", 5)], 1, 1)
+            await webhooks.record_tries(connection, "we_1", [DeliveryResult(tried, "ada", "waiting", 5)], 1, 1)
             await webhooks.take(connection, "we_1", lambda: IdSource().new("msg"), 1)
             assert [each.participant_id for each in await webhooks.due(connection, "we_1", 4, 9)] == ["bea"]
             assert await webhooks.next_due(connection, "we_1") == 0

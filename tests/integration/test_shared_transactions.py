@@ -92,7 +92,7 @@ async def test_groups_share_one_transaction(database: Counted) -> None:
     assert processor.counts.facts == 3 * GROUP + 1
 
 
-async def test_a_repeat_in_a_later_group_is_recognised(database: Counted) -> None:
+async def test_a_repeat_in_a_later_group_is_recognized(database: Counted) -> None:
 
     def keyed(number: int, fingerprint: str) -> Event:
         return event(number, idempotency_key="k", fingerprint=fingerprint * 32)
@@ -135,7 +135,7 @@ async def test_a_transaction_that_can_not_end_leaves_no_group(database: Counted)
     assert fresh(await processor.process_many(events)) == list(range(1, 3 * GROUP + 1))
 
 
-async def test_a_transaction_that_ended_unheard_is_recognised(database: Counted) -> None:
+async def test_a_transaction_that_ended_unheard_is_recognized(database: Counted) -> None:
     processor = made(database)
     events = [event(number) for number in range(3 * GROUP)]
     database.torn = True

@@ -14,7 +14,7 @@ from bq_server.store import sqlite, whole_tables
 from bq_server.store.backend import backend_of
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.move import MoveRefused, Told, move
-from bq_server.store.settled import MOVES
+from bq_server.store.move_marks import MOVES
 from tests.support.played_world import World, play
 from tests.support.process import ServerProcess, run
 from tests.support.store import of_a_file

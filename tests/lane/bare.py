@@ -135,7 +135,7 @@ class Bare:
         elif not self.transport.closed:
             self.connection.data_received(data)
 
-    async def settle(self) -> None:
+    async def idle(self) -> None:
         """Until all that was begun is answered."""
         for _ in range(30):
             await asyncio.sleep(0)

@@ -1,18 +1,13 @@
 """A connection of the lane: its limits, its order, its end."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from bq_server.api.replies import Reply
-from bq_server.concurrency.byte_budget import ByteBudget
-from bq_server.lane import queue
 from bq_server.lane.answers import encode
 from bq_server.lane.connection import PIPELINED
 from bq_server.lane.head import HeadReader, LaneRoute
-from bq_server.lane.queue import Queue
-from bq_server.stream.consumer import ConsumerStatus
 from tests.lane.bare import KEY, Bare
 from tests.lane.corpus import BATCH, encoded
 from tests.support.client import event
@@ -40,11 +35,11 @@ async def test_no_more_is_read_than_is_answered() -> None:
     bare = Bare()
     bare.intake.held = []
     bare.connection.data_received(GOOD * (PIPELINED + 5))
-    await bare.settle()
+    await bare.idle()
     assert len(bare.intake.events) == PIPELINED
     assert is_paused(bare)
     bare.intake.let_go()
-    await bare.settle()
+    await bare.idle()
     assert not is_paused(bare)
     assert statuses(bare) == [202] * (PIPELINED + 5)
 
@@ -54,10 +49,10 @@ async def test_a_client_that_does_not_read_is_not_read_from() -> None:
     bare.connection.pause_writing()
     assert is_paused(bare)
     bare.connection.data_received(GOOD * 3)
-    await bare.settle()
+    await bare.idle()
     assert bare.intake.events == []
     bare.connection.resume_writing()
-    await bare.settle()
+    await bare.idle()
     assert statuses(bare) == [202] * 3
     assert not is_paused(bare)
 
@@ -66,10 +61,10 @@ async def test_answers_go_out_in_the_order_of_the_requests() -> None:
     bare = Bare()
     bare.intake.held = []
     bare.connection.data_received(GOOD + request(b"{", key=KEY.encode()) + GOOD)
-    await bare.settle()
+    await bare.idle()
     assert bare.transport.written == b""
     bare.intake.let_go()
-    await bare.settle()
+    await bare.idle()
     assert statuses(bare) == [202, 400, 202]
 
 
@@ -77,11 +72,11 @@ async def test_a_connection_is_handed_over_when_all_before_is_answered() -> None
     bare = Bare()
     bare.intake.held = []
     bare.connection.data_received(GOOD + ELSEWHERE + GOOD)
-    await bare.settle()
+    await bare.idle()
     assert not bare.left
     assert is_paused(bare)
     bare.intake.let_go()
-    await bare.settle()
+    await bare.idle()
     assert statuses(bare) == [202]
     assert bare.left == ELSEWHERE + GOOD
     assert bare.budget.used == 0
@@ -92,7 +87,7 @@ async def test_what_is_slow_is_handed_over_and_what_is_idle_is_closed() -> None:
     slow.connection.data_received(GOOD[:50])
     busy.intake.held = []
     busy.connection.data_received(GOOD)
-    await busy.settle()
+    await busy.idle()
     for _ in range(5):
         for bare in (slow, idle, busy):
             if bare.left is None and not bare.transport.closed:
@@ -106,10 +101,10 @@ async def test_a_client_that_sends_no_more_gets_its_answers() -> None:
     bare = Bare()
     bare.intake.held = []
     bare.connection.data_received(GOOD * 2 + GOOD[:9])
-    await bare.settle()
+    await bare.idle()
     assert bare.connection.eof_received()
     bare.intake.let_go()
-    await bare.settle()
+    await bare.idle()
     assert statuses(bare) == [202, 202]
     assert is_closed(bare)
     assert not Bare().connection.eof_received()
@@ -119,12 +114,12 @@ async def test_a_client_that_went_away_is_not_written_to_and_holds_nothing() -> 
     bare = Bare()
     bare.intake.held = []
     bare.connection.data_received(GOOD + GOOD[:-3])
-    await bare.settle()
+    await bare.idle()
     bare.transport.closed = True
     bare.connection.connection_lost(None)
     assert bare.released
     bare.intake.let_go()
-    await bare.settle()
+    await bare.idle()
     assert bare.transport.written == b""
     assert bare.budget.used == 0
 
@@ -133,14 +128,14 @@ async def test_while_the_server_stops_the_answers_are_the_last() -> None:
     bare, idle = Bare(), Bare()
     bare.intake.held = []
     bare.connection.data_received(GOOD * 2)
-    await bare.settle()
+    await bare.idle()
     bare.stopping = True
     for each in (bare, idle):
         each.connection.stop()
     assert is_closed(idle)
     assert not is_closed(bare)
     bare.intake.let_go()
-    await bare.settle()
+    await bare.idle()
     assert statuses(bare) == [202]
     assert b"\r\nconnection: close\r\n" in bare.transport.written
     assert is_closed(bare)
@@ -162,7 +157,7 @@ async def test_when_the_budget_is_spent_the_answer_is_503_and_the_connection_is_
     bare = Bare()
     bare.budget.used = bare.budget.limit
     bare.connection.data_received(GOOD)
-    await bare.settle()
+    await bare.idle()
     assert statuses(bare) == [503]
     assert b'"code":"overloaded"' in bare.transport.written
     assert b"\r\nretry-after: 1\r\n" in bare.transport.written
@@ -184,7 +179,7 @@ async def test_what_is_refused_unread_ends_where_it_ends() -> None:
     assert statuses(bare) == [503] * 3
     fill(bare, False)
     bare.connection.data_received(GOOD[20:])
-    await bare.settle()
+    await bare.idle()
     assert statuses(bare) == [503] * 3 + [202]
     fill(bare, True)
     bare.connection.data_received(closing + GOOD)
@@ -199,106 +194,9 @@ async def test_what_is_refused_and_what_is_handed_over_come_in_order() -> None:
         bare = Bare()
         fill(bare, full)
         bare.connection.data_received(GOOD + chunked)
-        await bare.settle()
+        await bare.idle()
         assert statuses(bare) == [503 if full else 202]
         assert bare.left == chunked
-
-
-class Waiter:
-    """Notes what became of it."""
-
-    def __init__(self, clock: list[float], takes: float) -> None:
-        self._clock = clock
-        self._takes = takes
-        self.became = ""
-
-    def begin(self, body: bytes) -> None:
-        self._clock[0] += self._takes
-        self.became = "begun"
-
-    def turn_away(self) -> None:
-        self.became = "refused"
-
-
-class Line:
-    """A queue whose clock is the test's; requests that each take a turn of it."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, takes: float) -> None:
-        self.clock = [100.0]
-        monkeypatch.setattr(queue, "time", type("Time", (), {"perf_counter": staticmethod(lambda: self.clock[0])}))
-        self.budget = ByteBudget(1 << 20)
-        self.status = ConsumerStatus()
-        self.queue = Queue(self.budget, asyncio.get_running_loop(), queue.EVENT_SECONDS, self)
-        self.takes = takes
-        self.waiters: list[Waiter] = []
-
-    def put(self, count: int) -> None:
-        for _ in range(count):
-            self.waiters.append(Waiter(self.clock, self.takes))
-            self.queue.put(self.waiters[-1], b"x")
-
-    def count(self, became: str) -> int:
-        return sum(waiter.became == became for waiter in self.waiters)
-
-
-async def test_past_the_knee_what_would_wait_long_is_refused_and_what_is_let_in_is_begun(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    line = Line(monkeypatch, takes=queue.TURN_SECONDS)
-    soon = int(queue.EVENT_SECONDS / queue.TURN_SECONDS)
-    for _ in range(200):
-        line.put(2)  # twice as many as a turn can begin
-        await asyncio.sleep(0)
-    for _ in range(2 * soon):
-        await asyncio.sleep(0)
-    begun, refused = line.count("begun"), line.count("refused")
-    assert begun + refused == 400
-    assert begun >= 200, "it does not stop doing what it can"
-    assert refused >= 150
-    assert line.budget.used == 0
-
-
-async def test_none_waits_much_longer_than_it_should(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, takes=queue.TURN_SECONDS)
-    soon = int(queue.EVENT_SECONDS / queue.TURN_SECONDS)
-    longest = 0
-    for _ in range(200):
-        line.put(4)
-        await asyncio.sleep(0)
-        longest = max(longest, line.count(""))
-    assert soon <= longest <= 4 * soon
-
-
-async def test_a_burst_and_a_process_that_stood_still_refuse_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, takes=queue.TURN_SECONDS / 10)
-    for _ in range(5):
-        line.put(60)
-        line.clock[0] += 10.0
-        for _ in range(10):
-            await asyncio.sleep(0)
-    assert line.count("begun") == 300
-
-
-async def test_requests_rest_while_the_consumer_is_behind_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, takes=1.01 * queue.REST_SECONDS / queue.REST_SHARE)
-    turns: list[tuple[float, Callable[[], None]]] = []
-
-    class ByHand:
-        def call_soon(self, turn: Callable[[], None]) -> None:
-            turns.append((0.0, turn))
-
-        def call_later(self, seconds: float, turn: Callable[[], None]) -> None:
-            turns.append((seconds, turn))
-
-    line.queue._loop = ByHand()  # type: ignore[assignment]
-    rests = []
-    for line.status.is_behind in (True, True, True, False, False):
-        line.put(1)
-        rest, turn = turns.pop()
-        rests.append(rest)
-        turn()
-    assert rests == [0.0, *[queue.REST_SECONDS] * 3, 0.0], "what is owed from before is still given"
-    assert line.count("begun") == 5
 
 
 @pytest.mark.parametrize("status", [202, 503])
@@ -348,51 +246,9 @@ async def test_what_is_held_for_a_turn_is_nobodys_when_the_client_goes_away() ->
     bare.transport.closed = True
     bare.connection.connection_lost(None)
     written = bare.transport.written
-    await bare.settle()
+    await bare.idle()
     assert bare.transport.written == written
     assert bare.budget.used == 0
-
-
-class Breaks(Waiter):
-    """As where there is no memory even for a refusal."""
-
-    def begin(self, body: bytes) -> None:
-        super().begin(body)
-        raise MemoryError
-
-
-async def test_a_request_that_breaks_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, takes=0.0)
-    unhandled: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context.get("exception")))
-    line.waiters.append(Breaks(line.clock, 0.0))
-    line.queue.put(line.waiters[0], b"x")
-    line.put(2)
-    for _ in range(5):
-        await asyncio.sleep(0)
-    line.put(1)
-    await asyncio.sleep(0)
-    assert line.count("begun") == 4
-    assert [type(each) for each in unhandled] == [MemoryError]
-    assert line.budget.used == 0
-
-
-async def test_a_turn_that_could_not_be_called_is_called_with_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, takes=0.0)
-    loop = line.queue._loop
-
-    class NoMemory:
-        def call_soon(self, *_: object) -> None:
-            raise MemoryError
-
-    line.queue._loop = NoMemory()  # type: ignore[assignment]
-    with pytest.raises(MemoryError):
-        line.put(1)
-    line.queue._loop = loop
-    assert not line.queue.is_full
-    line.put(1)
-    await asyncio.sleep(0)
-    assert line.count("begun") == 2
 
 
 async def test_an_answer_that_cannot_be_made_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,7 +262,7 @@ async def test_an_answer_that_cannot_be_made_ends_the_connection(monkeypatch: py
         with monkeypatch.context() as patch:
             patch.setattr(type(bare.lane), broken, none)
             bare.connection.data_received(request(body, key=KEY.encode()))
-            await bare.settle()
+            await bare.idle()
         assert is_closed(bare)
         assert bare.transport.written == b""
     assert [type(each) for each in unhandled] == [MemoryError] * 2
@@ -414,5 +270,5 @@ async def test_an_answer_that_cannot_be_made_ends_the_connection(monkeypatch: py
     bare = Bare()
     bare.transport.write = none  # type: ignore[method-assign, assignment]
     bare.connection.data_received(GOOD)
-    await bare.settle()
+    await bare.idle()
     assert is_closed(bare), "with one answer lost, the next would be taken for it"

@@ -55,7 +55,7 @@ async def _play(data: bytes, cuts: list[int]) -> tuple[bytes, bytes | None, bool
     for start, end in pairwise(places):
         if start < end:
             await bare.feed(data[start:end])
-    await bare.settle()
+    await bare.idle()
     assert bare.budget.used == len(bare.connection._held) * (bare.left is None)
     return bare.transport.written, bare.left, bare.transport.closed, len(bare.intake.events)
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from loadtests.answers import LoadReply, read_answer
-from loadtests.ledger import LoadLedger, settle
+from loadtests.ledger import LoadLedger, wait_for_facts
 from loadtests.tally import Tally
 from loadtests.workload import REFERENCE, LoadRoute, Planned
 
@@ -98,7 +98,7 @@ def test_the_ledger_waits_for_late_facts_and_reads_every_page() -> None:
         return httpx.Response(200, json={"facts": facts, "next_cursor": cursor})
 
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://server") as client:
-        ledger = settle(client, Tally(accepted=5), seconds=10)
+        ledger = wait_for_facts(client, Tally(accepted=5), seconds=10)
     assert ledger == LoadLedger(accepted=5, repeated=0, unknown=0, facts=5, events=5)
 
 
@@ -107,7 +107,7 @@ def test_the_ledger_gives_up_in_time_and_tells_what_is_missing() -> None:
         return httpx.Response(200, json={"events": [], "facts": [], "next_cursor": None})
 
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://server") as client:
-        ledger = settle(client, Tally(accepted=2), seconds=0.1)
+        ledger = wait_for_facts(client, Tally(accepted=2), seconds=0.1)
     assert ledger.missing == 2
     assert "2 events accepted" in str(ledger)
     assert "0 facts: 2 missing" in str(ledger)

@@ -1,4 +1,8 @@
-"""The database that the first release left behind, and what that release answered about it."""
+"""The database that the first release left behind, and what that release answered about it.
+
+Both were made on that release's code by `python -m tests.fixtures.make_first_release` of commit 3f3a97e, the same
+bytes each time. That program can't run on other code, so it is in that commit only.
+"""
 
 import gzip
 import json

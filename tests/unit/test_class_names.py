@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("bq_server", "harness", "loadtests")
+ROOMS = ("bq_server", "harness", "loadtests", "tools")
 
 
 def places() -> dict[str, list[str]]:

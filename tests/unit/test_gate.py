@@ -98,11 +98,11 @@ async def asking() -> AsyncIterator[tuple[Ask, Callable[[], Awaitable[None]]]]:
         tasks.append(asyncio.create_task(whole(client.scope, client.receive, client.send)))
         return tasks[-1]
 
-    async def settle() -> None:
+    async def idle() -> None:
         for _ in range(20):
             await asyncio.sleep(0)
 
-    yield ask, settle
+    yield ask, idle
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
@@ -111,11 +111,11 @@ async def asking() -> AsyncIterator[tuple[Ask, Callable[[], Awaitable[None]]]]:
 
 @pytest.mark.parametrize("path", ["/refused", "/read"])
 async def test_bodies_that_do_not_come_keep_no_other_request_out(path: str) -> None:
-    async with asking() as (ask, settle):
+    async with asking() as (ask, idle):
         withheld = [Client(path, sends=False) for _ in range(5 * PLACES)]
         for client in withheld:
             ask(client)
-            await settle()
+            await idle()
         honest = Client("/read")
         await ask(honest)
         assert honest.status == 200
@@ -137,11 +137,11 @@ async def test_answers_that_are_not_read_keep_no_other_request_out() -> None:
         def abort(self) -> None:
             self.ended = True
 
-    async with asking() as (ask, settle):
+    async with asking() as (ask, idle):
         connections = [Connection() for _ in range(5 * PLACES)]
         for connection in connections:
             ask(Client("/refused", reads=False, connection=connection))
-            await settle()
+            await idle()
         honest = Client("/read")
         await ask(honest)
         assert honest.status == 200
@@ -152,19 +152,19 @@ async def test_answers_that_are_not_read_keep_no_other_request_out() -> None:
         waiting = ask(Client("/read", connection=behind))
         for _ in range(PLACES):
             ask(Client("/read", sends=False))
-        await settle()
+        await idle()
         assert behind.ended, "what waits behind unread answers is such a wait, too"
         await waiting
 
 
 async def test_who_sends_on_is_not_given_up_for_those_who_do_not() -> None:
-    async with asking() as (ask, settle):
+    async with asking() as (ask, idle):
         slow = Client("/read", sends=False)
         asked = ask(slow)
         for _ in range(5 * PLACES):
-            await settle()
+            await idle()
             slow.trickle.put_nowait(b" ")
-            await settle()
+            await idle()
             ask(Client("/read", sends=False))
         slow.sends.set()
         slow.trickle.put_nowait(b" ")
@@ -173,10 +173,10 @@ async def test_who_sends_on_is_not_given_up_for_those_who_do_not() -> None:
 
 
 async def test_what_is_worked_on_has_so_many_places() -> None:
-    async with asking() as (ask, settle):
+    async with asking() as (ask, idle):
         held = [Client("/held") for _ in range(PLACES)]
         tasks = [ask(client) for client in held]
-        await settle()
+        await idle()
         refused = Client("/read")
         await ask(refused)
         assert refused.status == 503

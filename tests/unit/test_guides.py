@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ("CONTRIBUTING.md", "SECURITY.md", "docs/reliability.md", "docs/architecture.md")
@@ -42,6 +43,25 @@ def test_contributing_shows_only_commands_there_are() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for name in set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text())):
         assert re.search(rf"^{name}:", makefile, re.MULTILINE), name
+
+
+def test_what_is_committed_is_checked_as_the_whole_run_checks_it() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    makefile = (ROOT / "Makefile").read_text()
+    for hook in hooks:
+        assert re.search(rf"^{hook['entry'].removeprefix('make ')}:.*  ## \S", makefile, re.MULTILINE), hook["entry"]
+    examples = {
+        "make lint": ["bq_server/cli/app.py", "tests/unit/test_guides.py", "pyproject.toml"],
+        "make site": ["README.md", "docs/game.md", "zensical.toml", "requirements/site.txt"],
+        "make console": ["clients/console/source/app.tsx", "clients/console/package.json"],
+    }
+    for entry, paths in examples.items():
+        (pattern,) = [hook["files"] for hook in hooks if hook["entry"] == entry]
+        assert [path for path in paths if not re.search(pattern, path)] == []
+    # Whatever a file is, tests that read it run before it is pushed.
+    assert [hook["entry"] for hook in hooks if hook.get("always_run") and hook["stages"] == ["pre-push"]] == [
+        "make test"
+    ]
 
 
 def test_each_wish_has_a_file_that_names_what_it_needs() -> None:

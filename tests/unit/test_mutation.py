@@ -12,7 +12,7 @@ import pytest
 
 from tools.mutation import switch
 from tools.mutation.__main__ import main
-from tools.mutation.operators import Site, every_site, mutated, sites
+from tools.mutation.operators import MutationSite, every_site, mutated, sites
 from tools.mutation.switched import switched
 
 SOURCE = """
@@ -86,7 +86,7 @@ def results(tree: ast.Module, calls: Sequence[str]) -> list[object]:
 
 
 @pytest.fixture
-def every_mutant(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Site], ast.Module]:
+def every_mutant(monkeypatch: pytest.MonkeyPatch) -> tuple[list[MutationSite], ast.Module]:
     """All of them in one tree."""
     monkeypatch.setattr(switch, "_operators", [])
     monkeypatch.setattr(switch, "_state", bytearray())
@@ -96,7 +96,7 @@ def every_mutant(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Site], ast.Modul
 
 
 def test_with_a_switch_each_mutant_is_what_it_is_alone(
-    every_mutant: tuple[list[Site], ast.Module], monkeypatch: pytest.MonkeyPatch
+    every_mutant: tuple[list[MutationSite], ast.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, tree = every_mutant
     assert results(tree, CALLS) == results(ast.parse(BRANCHES), CALLS)
@@ -107,7 +107,7 @@ def test_with_a_switch_each_mutant_is_what_it_is_alone(
 
 
 def test_a_switch_knows_what_was_reached_and_what_a_mutant_would_have_changed(
-    every_mutant: tuple[list[Site], ast.Module],
+    every_mutant: tuple[list[MutationSite], ast.Module],
 ) -> None:
     found, tree = every_mutant
     results(tree, ["smaller(1, 2)"])

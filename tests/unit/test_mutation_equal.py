@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tools.mutation.equal import reasons
-from tools.mutation.operators import Site, every_site
+from tools.mutation.operators import MutationSite, every_site
 
 REPOSITORY = Path(__file__).parents[2]
 SITES = [
-    Site("bq_server.game.step", 3, 4, 0, "< -> <=", "Course.push", "one < other"),
-    Site("bq_server.game.step", 3, 9, 0, "and -> or", "Course.push", "one and other"),
-    Site("bq_server.game.step", 9, 4, 0, "< -> <=", "", "one < other"),
+    MutationSite("bq_server.game.step", 3, 4, 0, "< -> <=", "Course.push", "one < other"),
+    MutationSite("bq_server.game.step", 3, 9, 0, "and -> or", "Course.push", "one and other"),
+    MutationSite("bq_server.game.step", 9, 4, 0, "< -> <=", "", "one < other"),
 ]
 
 

@@ -12,12 +12,12 @@ from harness.stories.documents import load
 from harness.stories.outcomes import Mode, StoryFailure, StoryOutcome
 from harness.stories.scenario import Scenario
 from tools.mutation import stories
-from tools.mutation.operators import Site
+from tools.mutation.operators import MutationSite
 from tools.mutation.stories import Survey, Verdict
 from tools.mutation.switch import NONE
 from tools.mutation.warm_server import WarmServer
 
-SITE = Site("bq_server.game.step", 1, 2, 0, "< -> <=")
+SITE = MutationSite("bq_server.game.step", 1, 2, 0, "< -> <=")
 STORY = load(Path(__file__).parents[2] / "harness" / "scenarios" / "badges" / "count.yaml")
 NAMED = {name: replace(STORY, path=Path(name)) for name in ("first", "second")}
 

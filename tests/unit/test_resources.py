@@ -60,7 +60,7 @@ class Greetings:
         raise NotImplementedError
 
 
-async def test_a_handler_is_declared_named_and_summarised_where_it_stands() -> None:
+async def test_a_handler_is_declared_named_and_summarized_where_it_stands() -> None:
     greet, fall_silent = operations_of(Greetings("Hello"))
     assert (greet.operation_id, greet.method, greet.path) == ("getGreeting", "GET", "/greetings")
     assert greet.summary == "Greet, page by page"

@@ -22,7 +22,7 @@ from random import Random
 
 from tools.mutation import equal, proof
 from tools.mutation.mutated import VARIABLE
-from tools.mutation.operators import REPOSITORY, Site, every_site
+from tools.mutation.operators import REPOSITORY, MutationSite, every_site
 from tools.mutation.stories import UnsoundError, Verdict, by_module, judge, survey
 from tools.mutation.warm_server import WarmServer
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not options.all and len(chosen) > options.sample:
         chosen = _sample(chosen, options.sample, Random(options.seed))  # noqa: S311 - no secret
-    missed: list[Site] = []
+    missed: list[MutationSite] = []
     try:
         for site, verdict in _judged(every, chosen, options.workers):
             print(f"{site.name:<60} {site.mistake:<16} {'' if verdict.seen else 'NOT SEEN: '}{verdict.why}", flush=True)
@@ -83,16 +83,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if enough and not (options.tests and survivors) else 1
 
 
-def _sample(sites: Sequence[Site], size: int, random: Random) -> list[Site]:
+def _sample(sites: Sequence[MutationSite], size: int, random: Random) -> list[MutationSite]:
     """About so many mutants, of each module its share, and at least one."""
-    found: list[Site] = []
+    found: list[MutationSite] = []
     for module, count in by_module(sites).items():
         own = [site for site in sites if site.module == module]
         found += random.sample(own, max(1, round(size * count / len(sites))))
     return sorted(found)
 
 
-def _judged(every: Sequence[Site], chosen: Sequence[Site], workers: int) -> Iterator[tuple[Site, Verdict]]:
+def _judged(
+    every: Sequence[MutationSite], chosen: Sequence[MutationSite], workers: int
+) -> Iterator[tuple[MutationSite, Verdict]]:
     numbers = {site: number for number, site in enumerate(every)}
     with ExitStack() as running:
         servers = queue.SimpleQueue[WarmServer]()
@@ -104,7 +106,7 @@ def _judged(every: Sequence[Site], chosen: Sequence[Site], workers: int) -> Iter
         for _ in range(min(workers, len(chosen)) - 1):
             servers.put(running.enter_context(WarmServer(len(every))))
 
-        def judged(site: Site) -> Verdict:
+        def judged(site: MutationSite) -> Verdict:
             server = servers.get()
             try:
                 return judge(server, found, numbers[site], site)
@@ -115,7 +117,7 @@ def _judged(every: Sequence[Site], chosen: Sequence[Site], workers: int) -> Iter
             yield from zip(chosen, pool.map(judged, chosen), strict=True)
 
 
-def _tests_see(site: Site) -> bool:
+def _tests_see(site: MutationSite) -> bool:
     """Whether a test of the game fails with the mutant."""
     command = [*(sys.executable, "-m", "pytest", "-x", "-q", "-p", "tools.mutation.mutated", "-p", "no:cacheprovider")]
     done = subprocess.run(  # noqa: S603 - this very program
@@ -125,7 +127,12 @@ def _tests_see(site: Site) -> bool:
 
 
 def _report(
-    chosen: Sequence[Site], equals: Mapping[str, int], missed: Sequence[Site], survivors: Sequence[Site], *, tests: bool
+    chosen: Sequence[MutationSite],
+    equals: Mapping[str, int],
+    missed: Sequence[MutationSite],
+    survivors: Sequence[MutationSite],
+    *,
+    tests: bool,
 ) -> None:
     unseen, played = by_module(missed), by_module(chosen)
     print(f"\n{'module':<44} changing nothing  played  seen by stories")

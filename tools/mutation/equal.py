@@ -11,20 +11,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.mutation.operators import Site
+from tools.mutation.operators import MutationSite
 
 FILE = Path(__file__).with_name("equal.toml")
 PREFIX = "bq_server.game"
 ALL = "*"
 
 
-def reasons(sites: Iterable[Site], text: str | None = None) -> dict[Site, str]:
+def reasons(sites: Iterable[MutationSite], text: str | None = None) -> dict[MutationSite, str]:
     """By mutant, why it changes nothing. Raises `LookupError` for an entry that names none."""
     listed = tomllib.loads(FILE.read_text("utf-8") if text is None else text)
-    by_function: dict[tuple[str, str], list[Site]] = defaultdict(list)
+    by_function: dict[tuple[str, str], list[MutationSite]] = defaultdict(list)
     for site in sites:
         by_function[site.module, site.function].append(site)
-    found: dict[Site, str] = {}
+    found: dict[MutationSite, str] = {}
     for module, function, entries in _tables(listed, PREFIX):
         own = by_function.get((module, function), [])
         for name, why in entries.items():

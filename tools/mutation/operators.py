@@ -22,7 +22,7 @@ SIGNS = {
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Site:
+class MutationSite:
     """A place where one operator is taken for another."""
 
     module: str
@@ -43,18 +43,18 @@ class Site:
         return f"{self.module}:{self.line}:{self.column}:{self.number}"
 
 
-def every_site() -> list[Site]:
+def every_site() -> list[MutationSite]:
     """Every mutant of the step and the mechanics, in an order that is always the same."""
     files = [path for pattern in MUTATED for path in sorted(GAME.glob(pattern))]
     return [site for path in files for site in sites(_module(path), path.read_text("utf-8"))]
 
 
-def sites(module: str, source: str) -> list[Site]:
+def sites(module: str, source: str) -> list[MutationSite]:
     """Every mutant of a module, in the order of its lines."""
     return sorted(site for site, _ in changes(module, ast.parse(source)))
 
 
-def changes(module: str, tree: ast.Module) -> Iterator[tuple[Site, "Change"]]:
+def changes(module: str, tree: ast.Module) -> Iterator[tuple[MutationSite, "Change"]]:
     """Every mutant of a module's tree, and what it changes there."""
     taken: dict[tuple[int, int], int] = {}
     functions = dict(_functions(tree))
@@ -62,7 +62,7 @@ def changes(module: str, tree: ast.Module) -> Iterator[tuple[Site, "Change"]]:
         place = node.lineno, node.col_offset
         number = taken[place] = taken.get(place, -1) + 1
         code = ast.unparse(change.node if isinstance(change.node, ast.AugAssign) else node)
-        yield Site(module, *place, number, mistake, functions.get(id(node), ""), code), change
+        yield MutationSite(module, *place, number, mistake, functions.get(id(node), ""), code), change
 
 
 def mutated(source: str, line: int, column: int, number: int) -> ast.Module:

@@ -12,7 +12,7 @@ from harness.stories.outcomes import Mode, StoryOutcome
 from harness.stories.scenario import Scenario
 from harness.stories.shipped import shipped
 from harness.stories.story_run import play
-from tools.mutation.operators import Site
+from tools.mutation.operators import MutationSite
 from tools.mutation.switch import DIFFERED
 from tools.mutation.warm_server import WarmServer
 
@@ -48,7 +48,7 @@ class Survey:
     _seen: Counter[tuple[str, Play]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def plays(self, number: int, site: Site) -> list[Play]:
+    def plays(self, number: int, site: MutationSite) -> list[Play]:
         """Those that can see a site's mutant, the likeliest of each mode first."""
         with self._lock:
             able = [each for each, found in self.differed.items() if number in found]
@@ -58,7 +58,7 @@ class Survey:
         """Whether any story comes by a site."""
         return any(number in found for found in self.reached.values())
 
-    def note(self, site: Site, by: Play) -> None:
+    def note(self, site: MutationSite, by: Play) -> None:
         """It saw a mutant."""
         with self._lock:
             self._seen[site.module, by] += 1
@@ -91,7 +91,7 @@ def survey(server: WarmServer) -> Survey:
     return found
 
 
-def judge(server: WarmServer, found: Survey, number: int, site: Site) -> Verdict:
+def judge(server: WarmServer, found: Survey, number: int, site: MutationSite) -> Verdict:
     """Play what reaches a mutant, with it. The server may be another one afterwards."""
     plays = found.plays(number, site)
     if number in found.at_start:
@@ -172,6 +172,6 @@ def _with(state: bytes, *, least: int) -> Iterator[int]:
     return (number for number, value in enumerate(state) if value >= least)
 
 
-def by_module(sites: Sequence[Site]) -> Counter[str]:
+def by_module(sites: Sequence[MutationSite]) -> Counter[str]:
     """How many there are of each module."""
     return Counter(site.module for site in sites)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tools.mutation.operators import Site
+from tools.mutation.operators import MutationSite
 
 SOCKET_VARIABLE = "MUTATION_SOCKET"
 FIRST_VARIABLE = "MUTATION_FIRST"
@@ -35,7 +35,7 @@ _state = bytearray()
 _operators: list[tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any], bool]] = []
 
 
-def prepare(sites: Sequence[Site]) -> None:
+def prepare(sites: Sequence[MutationSite]) -> None:
     """Make room for these sites; each is called by its place in the list."""
     global _state
     _state = bytearray(len(sites))

@@ -226,17 +226,19 @@ class RewardsResource:
             await self._expirer.expire(connection, call.scope, who)
             reward = _reward(call, (await self._games.of(connection, call.scope)).game)
             if not _is_open(reward, self._clocks.now(call.scope)):
-                raise _unavailable(reward, "not_open", "can't be claimed now: see its starts_at and ends_at")
+                raise _not_to_be_had(reward, "not_open", "can't be claimed now: see its starts_at and ends_at")
             if reward.limit is not None:
                 own = await reward_claims.count_of_reward(connection, call.scope, who, reward.code)
                 if own >= reward.limit:
                     detail = f"was claimed {own} of {reward.limit} times by the participant"
-                    raise _unavailable(reward, "limit_reached", detail)
+                    raise _not_to_be_had(reward, "limit_reached", detail)
             code_value = None
             if reward.amount is not None:  # without a stock there may be claims without end
                 taken = await reward_claims.codes(connection, call.scope, reward.code)
                 if len(taken) >= reward.amount:
-                    raise _unavailable(reward, "sold_out", f"is sold out: {len(taken)} of {reward.amount} are claimed")
+                    raise _not_to_be_had(
+                        reward, "sold_out", f"is sold out: {len(taken)} of {reward.amount} are claimed"
+                    )
                 given = set(taken)
                 code_value = next((code for code in reward.codes if code not in given), None)
             told = {**properties, "code_value": code_value}
@@ -320,6 +322,6 @@ def _insufficient(short: InsufficientPoints) -> Refusal:
     return Refusal(Code.INSUFFICIENT_POINTS, f"{short}.", [error])
 
 
-def _unavailable(reward: ClaimableReward, code: str, detail: str) -> Refusal:
+def _not_to_be_had(reward: ClaimableReward, code: str, detail: str) -> Refusal:
     error = FieldError("reward_id", code, detail)
     return Refusal(Code.REWARD_UNAVAILABLE, f"{reward.code} {detail}.", [error])

@@ -111,7 +111,7 @@ class StreaksResource:
         at, code = await self._view(call), call.parameter("code")
         price = self._known(call, at, code).price
         if price is None:
-            raise _unavailable(FreezeUnavailable("freezes of this streak are not for sale"))
+            raise _no_freeze(FreezeUnavailable("freezes of this streak are not for sale"))
         properties = {"streak_code": code, "price": price}
         try:
             note = call.act("streak_freeze_bought").of_fact(**properties)
@@ -144,7 +144,7 @@ class StreaksResource:
         try:
             starts_at = period_to_freeze(at.game, code, at.cells, now, sent.date)
         except FreezeUnavailable as error:
-            raise _unavailable(error) from None
+            raise _no_freeze(error) from None
         properties = {"streak_code": code, "starts_at": starts_at}
         await self._record(call, FREEZE_USED, properties, None, freeze_at_hand(code, starts_at))
         return await self._answer(call, code)
@@ -168,7 +168,7 @@ class StreaksResource:
         try:
             return await self._intake.record_guarded(event, guard, note, look)
         except FreezeUnavailable as error:
-            raise _unavailable(error) from None
+            raise _no_freeze(error) from None
 
     async def _answer(self, call: Call, code: str, made: RecordedFact | None = None) -> Response:
         at = await self._view(call)
@@ -185,8 +185,8 @@ class StreaksResource:
         except KeyError:
             raise call.undefined("streak", code) from None
         except FreezeUnavailable as error:
-            raise _unavailable(error) from None
+            raise _no_freeze(error) from None
 
 
-def _unavailable(error: FreezeUnavailable) -> Refusal:
+def _no_freeze(error: FreezeUnavailable) -> Refusal:
     return Refusal(Code.FREEZE_UNAVAILABLE, f"No freeze is available: {error}.")

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from bq_server.api.schemas.values import Moment
+from bq_server.api.schemas.values import Moment, RequestBody
 from bq_server.sandbox.clocks import Duration
 from bq_server.store.keys import KeyScope
 
@@ -22,11 +22,7 @@ Life = Annotated[Duration, AfterValidator(_mortal)]
 """How long a key is valid."""
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class KeyIn(_Body):
+class KeyIn(RequestBody):
     """A new key."""
 
     scopes: list[KeyScope] = Field(min_length=1, max_length=10)
@@ -34,7 +30,7 @@ class KeyIn(_Body):
     expires_in: Life | None = Field(None, description="ISO 8601, such as P90D; for ever if left out.")
 
 
-class KeyRotateIn(_Body):
+class KeyRotateIn(RequestBody):
     """How the new key takes over."""
 
     overlap: Life = Field(timedelta(days=1), description="How long the old key stays valid beside the new one.")

@@ -2,27 +2,23 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from bq_server.api.schemas.dead_letters import DeadLetterAnswer
 from bq_server.api.schemas.facts import FactAnswer
 from bq_server.api.schemas.participant_state import StateAnswer, TransactionAnswer
 from bq_server.api.schemas.sandbox import Milliseconds
-from bq_server.api.schemas.values import Moment
+from bq_server.api.schemas.values import Moment, RequestBody
 from bq_server.game.effects import Sometimes
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ExportIn(_Body):
+class ExportIn(RequestBody):
     """Whose data."""
 
     participant_id: str = Field(min_length=1, max_length=255, strict=True)
 
 
-class EraseIn(_Body):
+class EraseIn(RequestBody):
     """Who is erased."""
 
     participant_id: str = Field(min_length=1, max_length=255, strict=True)
@@ -32,7 +28,7 @@ class EraseIn(_Body):
     )
 
 
-class CleanUpIn(_Body):
+class CleanUpIn(RequestBody):
     """No details."""
 
 

@@ -2,20 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from bq_server.api.schemas.values import Moment
+from bq_server.api.schemas.values import Moment, RequestBody
 from bq_server.ingest.models import Timestamp
 from bq_server.sandbox.clocks import Duration
 
 Milliseconds = Annotated[int, Field(ge=0, le=600_000, strict=True)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class DrainIn(_Body):
+class DrainIn(RequestBody):
     """How long to wait, and for what."""
 
     timeout_ms: Milliseconds = 30_000
@@ -32,14 +28,14 @@ class DrainAnswer(BaseModel):
     waited_ms: int
 
 
-class ClockIn(_Body):
+class ClockIn(RequestBody):
     """What to set the clock to."""
 
     now: Timestamp
     frozen: bool = Field(True, strict=True, description="Whether it is stopped.")
 
 
-class AdvanceIn(_Body):
+class AdvanceIn(RequestBody):
     """How far the clock moves."""
 
     by: Duration = Field(description="ISO 8601: weeks, days of 24 hours, hours, minutes, seconds.")
@@ -53,7 +49,7 @@ class ClockAnswer(BaseModel):
     real: bool = Field(description="Whether it is the server's own clock.")
 
 
-class ResetIn(_Body):
+class ResetIn(RequestBody):
     """What to remove."""
 
     game: bool = Field(False, strict=True, description="The game too.")

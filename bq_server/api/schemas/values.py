@@ -25,6 +25,12 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class RequestBody(BaseModel):
+    """A body. An unknown member is refused, as in a query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class PageQuery(Query):
     """Which page of a list."""
 

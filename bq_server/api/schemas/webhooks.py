@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from bq_server.api.schemas.values import Moment, Query
+from bq_server.api.schemas.values import Moment, Query, RequestBody
 from bq_server.ingest.models import Timestamp
 from bq_server.processing.event_types import EventType
 
@@ -20,11 +20,7 @@ VendorHeaders = Annotated[
 ]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class EndpointIn(_Body):
+class EndpointIn(RequestBody):
     """A new endpoint."""
 
     url: Url
@@ -34,7 +30,7 @@ class EndpointIn(_Body):
     vendor_headers: VendorHeaders = False
 
 
-class EndpointPatch(_Body):
+class EndpointPatch(RequestBody):
     """What to change; omitted fields stay."""
 
     url: Url | None = None
@@ -45,7 +41,7 @@ class EndpointPatch(_Body):
     enabled: bool | None = Field(None, strict=True, description="Enables or disables it.")
 
 
-class RotateIn(_Body):
+class RotateIn(RequestBody):
     """How long the old secret stays valid."""
 
     overlap_seconds: int = Field(
@@ -53,7 +49,7 @@ class RotateIn(_Body):
     )
 
 
-class ReplayIn(_Body):
+class ReplayIn(RequestBody):
     """The time range, by `created_at`."""
 
     since: Timestamp | None = None

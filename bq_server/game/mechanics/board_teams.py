@@ -1,7 +1,7 @@
 """Teams: who is of one at a moment, and how the scores of its members become its own.
 
 A team is those for whom an attribute has the same text. A score belongs to the team that its participant was of when
-the fact happened, so that who changes teams takes along what is still to come.
+the fact happened, so that a change of team only concerns what comes after it.
 """
 
 from dataclasses import dataclass

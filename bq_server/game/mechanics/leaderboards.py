@@ -254,7 +254,7 @@ class PointsBoardRule(Rule):
     rewards: Rewards = NO_REWARDS
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:  # noqa: ARG002
-        """Nothing."""
+        """Nothing: it ranks the points of the ledger."""
         return ()
 
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
@@ -263,7 +263,7 @@ class PointsBoardRule(Rule):
         return all(cell["rev"] == self.revision for cell in found) if found else None
 
     def whole(self) -> Replay:
-        """The ledger."""
+        """The whole ledger: every score is a sum of its entries."""
         return Replay(frozenset(), None, keys.every_score(self.code), ledger=True)
 
     def frames(self, moment: Moment, cells: Cells) -> list[ScoreFrame]:

@@ -172,7 +172,9 @@ class LimitedPointsRule(PointsRuleCompiled):
         counts = [(int(period), int(times)) for period, times in periods]
         return isinstance(cell["rev"], str) and len(Moment(*cell["k"])) == len([last, counts])
 
-    def settled(self, hits: Iterable[Hit], timeline: Cell, held: Collection[str], due: Collection[str]) -> set[str]:
+    def paid_otherwise(
+        self, hits: Iterable[Hit], timeline: Cell, held: Collection[str], due: Collection[str]
+    ) -> set[str]:
         """The causes of payments due that are not held, of whose group as many are held as are due.
 
         `hits` are all facts, `held` the causes of all entries in the ledger, `due` of those that the facts lead to.

@@ -129,7 +129,7 @@ class TeamBoardTrack(BoardTrack):
     __slots__ = ()
 
     def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
-        """None."""
+        """No cell: those that are kept apart are only read by the step."""
         return ()
 
     def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:  # noqa: ARG002

@@ -27,7 +27,7 @@ class ContestTrack:
         return questions_of([self._rule.measure], fact_type)
 
     def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
-        """None."""
+        """No cell: all of it is in the state."""
         return ()
 
     def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:

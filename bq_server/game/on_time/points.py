@@ -37,7 +37,7 @@ class PointsTrack:
         return self._rule.points(variables) or None
 
     def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
-        """None."""
+        """No cell: all of it is in the state."""
         return ()
 
     def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:

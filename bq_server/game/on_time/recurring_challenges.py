@@ -24,7 +24,7 @@ class RecurringChallengeTrack:
         return questions_of(self._rule.challenge.quest.measures, fact_type)
 
     def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
-        """None."""
+        """No cell: all of it is in the state."""
         return ()
 
     def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:  # noqa: ARG002

@@ -46,7 +46,7 @@ class StreakTrack:
         return 1 if holds is True else holds or None
 
     def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
-        """None."""
+        """No cell: all of it is in the state."""
         return ()
 
     def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:  # noqa: ARG002

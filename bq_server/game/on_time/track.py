@@ -30,12 +30,12 @@ class Track(Protocol):
 
     @property
     def key(self) -> str:
-        """The rule's."""
+        """The key of the rule."""
         ...
 
     @property
     def bounds(self) -> Bounds:
-        """The rule's."""
+        """Which facts the rule counts at all."""
         ...
 
     @property

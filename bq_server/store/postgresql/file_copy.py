@@ -12,8 +12,8 @@ from typing import Any
 from bq_server.store.backend import Backend, backend_of
 from bq_server.store.database import Database
 from bq_server.store.migrations import available
+from bq_server.store.move_marks import require_in_use
 from bq_server.store.queries import load
-from bq_server.store.settled import require_settled
 from bq_server.store.sqlite_file import PATIENCE_SECONDS
 from bq_server.store.unavailable import StoreUnavailable
 from bq_server.store.whole_tables import continue_numbering, tables_of
@@ -38,7 +38,7 @@ def _fill(url: str, target: Path) -> None:
         with closing(ours.connect(PATIENCE_SECONDS)) as reading, closing(theirs.connect(PATIENCE_SECONDS)) as writing:
             reading.execute("BEGIN")
             _require_newest(reading, ours.name)
-            require_settled(reading, ours.name)
+            require_in_use(reading, ours.name)
             writing.execute("BEGIN IMMEDIATE")
             for table in tables_of(writing):
                 insert = table.inserting(writing)

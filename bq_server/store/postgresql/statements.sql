@@ -462,7 +462,7 @@ WHERE endpoint_id = :endpoint_id
     AND position = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(:positions::json)))
     AND state <> 'waiting';
 
--- name: webhooks.settle
+-- name: webhooks.finish
 UPDATE webhook_deliveries SET state = :state, done_at = :now, tries = tries + 1
 WHERE position = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(:positions::json)))
     AND state = 'waiting';

@@ -71,7 +71,8 @@ VALUES (:position, :tried_at, :status, :milliseconds, :answer);
 -- Those deliveries that were not removed meanwhile.
 SELECT position FROM webhook_deliveries WHERE position IN (SELECT value FROM json_each(:positions));
 
--- name: settle(positions, state, now)!
+-- name: finish(positions, state, now)!
+-- These deliveries: they are done, or put aside.
 UPDATE webhook_deliveries SET state = :state, done_at = :now, tries = tries + 1
 WHERE position IN (SELECT value FROM json_each(:positions)) AND state = 'waiting';
 
@@ -95,10 +96,10 @@ UPDATE webhook_deliveries SET next_at = 0 WHERE endpoint_id = :endpoint_id AND s
 UPDATE webhook_endpoints SET failing_since = :now
 WHERE project = :project AND environment = :environment AND failing_since > :now;
 
--- name: after_tries(endpoint_id, settled, failing_since)!
+-- name: after_tries(endpoint_id, finished, failing_since)!
 -- `failing_since` is NULL where one succeeded.
 UPDATE webhook_endpoints SET
-    waiting = waiting - :settled,
+    waiting = waiting - :finished,
     failing_since = CASE WHEN CAST(:failing_since AS BIGINT) IS NOT NULL THEN coalesce(failing_since, :failing_since) END
 WHERE endpoint_id = :endpoint_id;
 

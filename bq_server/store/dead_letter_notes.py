@@ -5,8 +5,8 @@ from typing import Any
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
-_queries = load("dying_messages")
-_reading = load("dying_messages", "sqlite3")
+_queries = load("dead_letter_notes")
+_reading = load("dead_letter_notes", "sqlite3")
 
 
 async def add(connection: Connection, message_id: str, died_at: int) -> None:
@@ -15,7 +15,7 @@ async def add(connection: Connection, message_id: str, died_at: int) -> None:
 
 
 async def every(connection: Connection) -> dict[str, int]:
-    """When those that are noted die, by message id."""
+    """When those that are noted became dead letters, by message id."""
     return {message_id: died_at async for message_id, died_at in _queries.every(connection)}
 
 

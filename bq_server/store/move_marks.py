@@ -21,7 +21,7 @@ class Mark(NamedTuple):
     """The other store, as messages call it."""
 
 
-def require_settled(connection: Any, name: str) -> None:
+def require_in_use(connection: Any, name: str) -> None:
     """Raises `StoreUnavailable` for a store that isn't complete yet, or no longer in use."""
     mark = mark_of(connection)
     if mark is None:
