@@ -52,8 +52,8 @@ def _endpoint(
             response = problem_response(request, as_refusal(error, request.scope.get("bq.request_id", "")))
         if key is not None and (shown := clocks.shown(key.scope)):
             response.headers["X-Sandbox-Clock"] = shown
-        if (standing := request.scope.get("bq.rate")) is not None:
-            response.headers.update(standing.headers)
+        if (allowance := request.scope.get("bq.rate")) is not None:
+            response.headers.update(allowance.headers)
         return response
 
     return endpoint

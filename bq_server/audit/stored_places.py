@@ -11,7 +11,7 @@ from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.rebuild import readable
 from bq_server.game.state.keys import contest_place
 from bq_server.game.state.packed import cells_of
-from bq_server.game.step import standing
+from bq_server.game.step import board_score
 from bq_server.game.verification import owner
 from bq_server.store.batch import Place
 from bq_server.store.references import Ranking
@@ -24,7 +24,7 @@ BEGINNING = (-(2**63), 0)
 def rankings(game: CompiledGame, participant_id: str, cells: Mapping[str, Any]) -> dict[Ranking, BoardScore]:
     """The places that cells account for, or no longer do, on the boards of the game."""
     found = (
-        standing(game, participant_id, key, cell)
+        board_score(game, participant_id, key, cell)
         for key, cell in cells.items()
         if owner(key) in game.rules and readable(game, key, cell)
     )

@@ -31,7 +31,7 @@ from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, merged, rounds_of
-from bq_server.game.mechanics.rule import LedgerEntry, Replayed, Rule, still_due
+from bq_server.game.mechanics.rule import LedgerEntry, Rule, RuleHistory, still_due
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.mechanics.tiers import climb
@@ -261,8 +261,8 @@ def _mark(
     """Carry over what was given, instead of what the fold would give."""
     by_seq = {fact.seq: fact.fact_id for fact in facts}
     account = netted(ledger)
-    standing = [(causes.in_any_currency(cause), entry) for cause, entry in account.items() if entry.amount]
-    proofs = {cause: [entry.occurred_at, by_seq[entry.seq]] for cause, entry in standing}
+    paid = [(causes.in_any_currency(cause), entry) for cause, entry in account.items() if entry.amount]
+    proofs = {cause: [entry.occurred_at, by_seq[entry.seq]] for cause, entry in paid}
     taken = {causes.in_any_currency(cause) for cause in account} - proofs.keys()
     proofs |= {cell["cause"]: [cell["at"], cell["fact"]] for key, cell in new.items() if key.startswith("badge/")}
     for key, rule in _giving(game, {**cells, **new}):
@@ -273,7 +273,7 @@ def _mark(
             given |= each.get("given", {}) if each is not None else {}
             revoked.update(each.get("revoked", ()) if each is not None else ())
         if given or revoked:
-            progress = new.get(key) or rule.step((), {}, Replayed((), {}, ())).cells[key]
+            progress = new.get(key) or rule.step((), {}, RuleHistory((), {}, ())).cells[key]
             steps = rule.steps()
             owed = still_due(steps, given.keys() - reached.keys(), new, ledger).left(steps, reached)
             marked = {"given": given, "owed": owed, "revoked": sorted(revoked)}
@@ -296,7 +296,7 @@ def _treasury(
     if others := purses(ledger):
         cells[keys.PURSES] = others
     for board in game.treasury.boards:
-        cells.update(board.step((), who, Replayed((), {}, ledger)).cells)
+        cells.update(board.step((), who, RuleHistory((), {}, ledger)).cells)
     by_seq = {fact.seq: fact for fact in facts}
     climbed: list[list[Any]] = []
     total = 0

@@ -34,7 +34,7 @@ from bq_server.game.mechanics.contests import FINAL, LIVE, ContestRule
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule, PointsBoardRule
 from bq_server.game.mechanics.periods import period_name
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
-from bq_server.game.mechanics.rule import Grant, LedgerEntry, Replay, Replayed, Rewards
+from bq_server.game.mechanics.rule import Grant, HistoryNeed, LedgerEntry, Rewards, RuleHistory
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 from bq_server.game.void_payout import past_of_voids, pay_with_voids
@@ -74,13 +74,13 @@ class StepPlan:
 
     matches: Matches
     cells: Mapping[str, Cells]
-    replays: dict[str, dict[str, Replay]]
+    needs: dict[str, dict[str, HistoryNeed]]
     """By participant and key of the rule."""
 
     @property
     def requests(self) -> list[HistoryRequest]:
         """What to ask the store; at most one request per participant, and seldom any."""
-        return [_request(participant_id, list(each.values())) for participant_id, each in self.replays.items()]
+        return [_request(participant_id, list(each.values())) for participant_id, each in self.needs.items()]
 
 
 @dataclass(slots=True)
@@ -103,11 +103,11 @@ class StepResult:
         self.warnings += other.warnings
 
     @property
-    def standings(self) -> Iterator[BoardScore]:
+    def board_scores(self) -> Iterator[BoardScore]:
         """The places in rankings that changed."""
         for participant_id, changed in self.cells.items():
             for key, cell in changed.items():
-                found = standing(self.game, participant_id, key, cell)
+                found = board_score(self.game, participant_id, key, cell)
                 if found is not None:
                     yield found
 
@@ -117,16 +117,16 @@ def prepare(matches: Matches, cells: Mapping[str, Cells]) -> StepPlan:
 
     `cells` contains, by participant, those cells of `cells_needed` that exist.
     """
-    replays: dict[str, dict[str, Replay]] = {}
+    needs: dict[str, dict[str, HistoryNeed]] = {}
     for own in matches.participants.values():
-        needed = dict(_replays(matches.game, own, cells.get(own.participant_id, {})))
+        needed = dict(_needs(matches.game, own, cells.get(own.participant_id, {})))
         if own.voiding is not None:
             needed[keys.VOIDS] = past_of_voids(matches.game.treasury)
         if own.told is not None:
-            needed[keys.AWARDS] = Replay(frozenset(), None, (OLDER_ROUNDS,))
+            needed[keys.AWARDS] = HistoryNeed(frozenset(), None, (OLDER_ROUNDS,))
         if needed:
-            replays[own.participant_id] = needed
-    return StepPlan(matches, cells, replays)
+            needs[own.participant_id] = needed
+    return StepPlan(matches, cells, needs)
 
 
 def step(plan: StepPlan, past: Mapping[str, Past] | None = None) -> StepResult:
@@ -137,15 +137,15 @@ def step(plan: StepPlan, past: Mapping[str, Past] | None = None) -> StepResult:
     matches = plan.matches
     result = StepResult(matches.game, explanations=list(matches.explanations), warnings=list(matches.warnings))
     for own in plan.matches.participants.values():
-        replays = plan.replays.get(own.participant_id, {})
+        needs = plan.needs.get(own.participant_id, {})
         known = (past or {}).get(own.participant_id)
-        if replays and known is None:
+        if needs and known is None:
             raise ValueError(f"the step needs the past of {own.participant_id}, see Plan.requests")
-        _step_participant(result, own, plan.cells.get(own.participant_id, {}), replays, known or Past())
+        _step_participant(result, own, plan.cells.get(own.participant_id, {}), needs, known or Past())
     return result
 
 
-def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | None) -> BoardScore | None:
+def board_score(game: CompiledGame, participant_id: str, key: str, cell: Cell | None) -> BoardScore | None:
     """A participant's place in a ranking according to a cell; None for a cell without one."""
     kind, _, rest = key.partition("/")
     if kind == "score":
@@ -196,7 +196,7 @@ def _round_standing(game: CompiledGame, participant_id: str, rest: str, cell: Ce
     return BoardScore(participant_id, board, rule.window, period, score, reached_at)
 
 
-def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Iterator[tuple[str, Replay]]:
+def _needs(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Iterator[tuple[str, HistoryNeed]]:
     voiding = own.voiding is not None
     asked = own.touched or voiding or keys.POINTS in cells or keys.PURSES in cells
     boards = [rule.key for rule in game.treasury.boards] if asked else []
@@ -209,28 +209,28 @@ def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Itera
         if anew or current is False or (current is None and key in game.pending):
             yield key, rule.whole()
         elif voiding and rule.keeps_nothing:
-            yield key, Replay(frozenset(), None, ledger=True)
+            yield key, HistoryNeed(frozenset(), None, ledger=True)
         elif hits:
             late = rule.late(hits, cells)
             if late is not None:
                 yield key, late
 
 
-def _request(participant_id: str, replays: Sequence[Replay]) -> HistoryRequest:
-    starts = [replay.since for replay in replays if replay.fact_types]
-    ends = [replay.until for replay in replays if replay.fact_types]
+def _request(participant_id: str, needs: Sequence[HistoryNeed]) -> HistoryRequest:
+    starts = [need.since for need in needs if need.fact_types]
+    ends = [need.until for need in needs if need.fact_types]
     return HistoryRequest(
         participant_id,
-        frozenset().union(*(replay.fact_types for replay in replays)),
+        frozenset().union(*(need.fact_types for need in needs)),
         None if None in starts else min((each for each in starts if each is not None), default=None),
-        tuple(dict.fromkeys(prefix for replay in replays for prefix in replay.prefixes)),
-        any(replay.ledger for replay in replays),
+        tuple(dict.fromkeys(prefix for need in needs for prefix in need.prefixes)),
+        any(need.ledger for need in needs),
         None if None in ends else max((each for each in ends if each is not None), default=None),
     )
 
 
 def _step_participant(
-    result: StepResult, own: ParticipantMatches, stored: Cells, replays: Mapping[str, Replay], past: Past
+    result: StepResult, own: ParticipantMatches, stored: Cells, needs: Mapping[str, HistoryNeed], past: Past
 ) -> None:
     game = result.game
     cells: dict[str, Cell] = {**past.cells, **stored}
@@ -253,28 +253,26 @@ def _step_participant(
     grants = list(_by_hand(own.facts if voiding is None else [*own.facts, *voiding.restored]))
     lost: list[str] = []
     variables: dict[str, Variables] = {}
-    for key in sorted((own.hits.keys() | replays.keys()) - {keys.VOIDS, keys.AWARDS}, key=game.places.__getitem__):
+    for key in sorted((own.hits.keys() | needs.keys()) - {keys.VOIDS, keys.AWARDS}, key=game.places.__getitem__):
         rule = game.rules[key]
         if voiding is not None and isinstance(rule, PointsBoardRule):
             continue  # it follows from the ledger that is still to be corrected
-        replay = replays.get(key)
-        replayed = None
-        if replay is not None:
-            facts = [fact for fact in past.facts if replay.since is None or fact.occurred_at >= replay.since]
-            under = {name: cell for name, cell in past.cells.items() if name.startswith(replay.prefixes)}
+        need = needs.get(key)
+        history = None
+        if need is not None:
+            facts = [fact for fact in past.facts if need.since is None or fact.occurred_at >= need.since]
+            under = {name: cell for name, cell in past.cells.items() if name.startswith(need.prefixes)}
             hits = rematch(game, rule, facts, variables, own.attributes, own.awards)
             if key in own.touched:
                 result.warnings.extend(warnings_of(rule, hits, own.warn_until))
             by = voiding.by if voiding is not None and key in own.touched else None
-            replayed = Replayed(hits, under, past.ledger if replay.ledger else None, by)
+            history = RuleHistory(hits, under, past.ledger if need.ledger else None, by)
         seen: Cells = cells
-        if replayed is not None and voiding is None and key in own.touched and key in own.hits:
+        if history is not None and voiding is None and key in own.touched and key in own.hits:
             # A late hit alone asks for less of the past: told by its revision, everything is computed from scratch.
             seen = {**cells, **_of_another_revision(cells, rule.cells(own.hits[key]))}
-            replayed = replace(
-                replayed, cells={**replayed.cells, **_of_another_revision(replayed.cells, replayed.cells)}
-            )
-        outcome = rule.step(own.hits.get(key, ()), seen, replayed)
+            history = replace(history, cells={**history.cells, **_of_another_revision(history.cells, history.cells)})
+        outcome = rule.step(own.hits.get(key, ()), seen, history)
         changed.update(outcome.cells)
         effects.extend(outcome.effects)
         grants.extend(outcome.grants)

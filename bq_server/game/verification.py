@@ -22,7 +22,7 @@ from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, missing, rounds_of
-from bq_server.game.mechanics.rule import LedgerEntry, Replayed
+from bq_server.game.mechanics.rule import LedgerEntry, RuleHistory
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.state import keys
@@ -271,4 +271,4 @@ def _from_ledger(game: CompiledGame, ledger: Sequence[LedgerEntry], cells: Cells
     for board in game.treasury.boards:
         if board.key not in game.pending:
             known = {key: cell for key, cell in cells.items() if key.startswith(keys.every_score(board.code))}
-            yield from board.step((), cells, Replayed((), known, ledger)).cells.items()
+            yield from board.step((), cells, RuleHistory((), known, ledger)).cells.items()

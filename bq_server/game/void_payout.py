@@ -10,15 +10,15 @@ from bq_server.game.mechanics.account import corrections, netted
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.points import Payout, Treasury
 from bq_server.game.mechanics.quests import COMPLETE
-from bq_server.game.mechanics.rule import Grant, LedgerEntry, Replay, Rewards
+from bq_server.game.mechanics.rule import Grant, HistoryNeed, LedgerEntry, Rewards
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cells
 from bq_server.game.voids import VoidChange
 
 
-def past_of_voids(treasury: Treasury) -> Replay:
+def past_of_voids(treasury: Treasury) -> HistoryNeed:
     """What paying needs: the ledger and, if a badge may be taken away, the badges awarded by hand."""
-    return Replay(frozenset({BADGE_AWARDED, CONTEST_PLACED} if treasury.revocable else ()), None, ledger=True)
+    return HistoryNeed(frozenset({BADGE_AWARDED, CONTEST_PLACED} if treasury.revocable else ()), None, ledger=True)
 
 
 def pay_with_voids(

@@ -21,7 +21,7 @@ from bq_server.game.rebuild import Rebuilt
 from bq_server.game.restated import HeldAwards, held_awards, restate
 from bq_server.game.state.keys import is_hidden
 from bq_server.game.state.packed import cells_of, change, new_state
-from bq_server.game.step import standing
+from bq_server.game.step import board_score
 from bq_server.ids import IdSource, pack
 from bq_server.processing.alias_index import AliasIndex
 from bq_server.processing.first_expiries import first_expiries
@@ -182,7 +182,7 @@ class AliasChanges:
             changes.hidden.add(name)
         note_team_scores(changes, self._game, name, rebuilt.cells, {})
         for key, cell in rebuilt.cells.items():
-            place = standing(self._game, name, key, cell)
+            place = board_score(self._game, name, key, cell)
             if place is not None and place.score is not None and place.board in self._game.rules:
                 changes.place(
                     (place.board, place.window, place.period), name, (place.score, place.reached_at, place.exact)

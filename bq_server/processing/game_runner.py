@@ -335,8 +335,8 @@ class GameRunner:
             changes.cells[who] = turn.apart_changed
         if is_hidden(turn.cells):
             changes.hidden.add(who)
-        for ranking, standing in turn.places.items():
-            changes.place(ranking, who, standing)
+        for ranking, place in turn.places.items():
+            changes.place(ranking, who, place)
 
     async def _step(self, facts: Sequence[GameFact], played: Played) -> None:
         run = self._run()

@@ -9,8 +9,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, packed
 from bq_server.game.state.keys import HIDDEN, Cells, is_hidden
 from bq_server.game.state.packed import cells_of, change
-from bq_server.game.step import StepResult
-from bq_server.game.step import standing as place_given
+from bq_server.game.step import StepResult, board_score
 from bq_server.game.verification import owner
 from bq_server.ids import IdSource
 from bq_server.processing.step_run import StepRun
@@ -72,9 +71,9 @@ def take_step(
         if HIDDEN in changed:
             changes.moved.add(participant_id)
             _place_all(game, changes, participant_id, cells_of(state))
-    for each in result.standings:
-        standing = (each.score, each.reached_at, each.exact)
-        changes.place((each.board, each.window, each.period), each.participant_id, standing)
+    for each in result.board_scores:
+        place = (each.score, each.reached_at, each.exact)
+        changes.place((each.board, each.window, each.period), each.participant_id, place)
 
 
 def place_again(game: CompiledGame, changes: Changes, run: StepRun, result: StepResult, definitions: Set[str]) -> None:
@@ -92,7 +91,7 @@ def place_again(game: CompiledGame, changes: Changes, run: StepRun, result: Step
 def _place_all(game: CompiledGame, changes: Changes, participant_id: str, cells: Cells) -> None:
     """Note the newest places: whoever is told of ranks looks where any has changed."""
     for key, cell in cells.items():
-        found = place_given(game, participant_id, key, cell)
+        found = board_score(game, participant_id, key, cell)
         if found is not None and found.score is not None and found.board in game.rules:
             place = (found.score, found.reached_at, found.exact)
             changes.place((found.board, found.window, found.period), participant_id, place)

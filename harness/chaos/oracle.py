@@ -78,7 +78,7 @@ class Oracle:
         self._custom = Counter(fact.participant_id for fact in known if not is_system(fact))
         self._places: dict[tuple[str, str, str], list[BoardScore]] = defaultdict(list)
         # All at once: a fact of one participant may award another.
-        for place in self._memory.process(known).standings:
+        for place in self._memory.process(known).board_scores:
             if place.score is not None:
                 self._places[place.board, place.window, place.period].append(place)
         for places in self._places.values():

@@ -14,7 +14,7 @@ from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.on_time import NotOnTime, ParticipantTurn, dump_state, load_state
 from bq_server.game.state.keys import AWARDS, VOIDS, Cell
 from bq_server.game.state.packed import cells_of, change, new_state, score_cell
-from bq_server.game.step import standing
+from bq_server.game.step import board_score
 
 
 class OnTimeGame(InMemoryGame):
@@ -105,11 +105,11 @@ class OnTimeGame(InMemoryGame):
     ) -> None:
         """The places noted are those that the changed cells give."""
         changed = {key: cell for key, cell in after.items() if before.get(key) != cell}
-        given = {key: standing(self.game, participant_id, key, cell) for key, cell in changed.items()}
+        given = {key: board_score(self.game, participant_id, key, cell) for key, cell in changed.items()}
         noted = {
             key: BoardScore(participant_id, *key, score, at, exact) for key, (score, at, exact) in turn.places.items()
         }
         for key, each in given.items():
-            known = standing(self.game, participant_id, key, before[key]) if key in before else None
+            known = board_score(self.game, participant_id, key, before[key]) if key in before else None
             if each is not None and each.score is not None and each != known:
                 assert noted[each.board, each.window, each.period] == each

@@ -80,13 +80,17 @@ def test_the_points_metric_follows_points_earned_in_the_window_and_no_spending()
 def test_standings_are_what_an_index_needs() -> None:
     story = Story(board("{on: e, aggregate: sum, of: properties.x}", "weekly"))
     result = story.send("e", "2026-04-10", {"x": 2.5})
-    assert list(result.standings) == [BoardScore("ada", "leaderboard/l", "weekly", "2026-W15", 2.5, at("2026-04-10"))]
+    assert list(result.board_scores) == [
+        BoardScore("ada", "leaderboard/l", "weekly", "2026-W15", 2.5, at("2026-04-10"))
+    ]
 
 
 def test_a_challenge_ranks_its_cohort_by_progress() -> None:
     story = Story("challenges: [{code: c, name: C, objectives: [{code: o, on: e, target: 4}]}]")
     result = story.send("e", "2026-04-10")
-    assert list(result.standings) == [BoardScore("ada", "challenge/c", "all_time", "all_time", 0.25, at("2026-04-10"))]
+    assert list(result.board_scores) == [
+        BoardScore("ada", "challenge/c", "all_time", "all_time", 0.25, at("2026-04-10"))
+    ]
 
 
 def test_a_changed_board_is_scored_anew_and_old_windows_go() -> None:
@@ -95,7 +99,7 @@ def test_a_changed_board_is_scored_anew_and_old_windows_go() -> None:
     story.send("e", "2026-04-02")
     story.change("points: [{code: p, on: e, award: 10}]\n" + board("points", "weekly"))
     result = story.memory.refold(["leaderboard/l"])
-    assert {each.period: each.score for each in result.standings} == {
+    assert {each.period: each.score for each in result.board_scores} == {
         "2026-04-01": None,
         "2026-04-02": None,
         "2026-W14": 20,
@@ -164,7 +168,7 @@ def test_a_minimum_is_reached_by_the_first_fact_that_had_it(
 def test_the_lowest_first_turns_what_the_index_sorts_by_and_nothing_else() -> None:
     story = Story(board("{on: e, aggregate: min, of: properties.x}", "all_time, order: ascending"))
     result = story.send("e", "2026-04-10", {"x": 2.5})
-    assert list(result.standings) == [
+    assert list(result.board_scores) == [
         BoardScore("ada", "leaderboard/l", "all_time", "all_time", -2.5, at("2026-04-10"))
     ]
     (effect,) = result.effects

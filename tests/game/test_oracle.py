@@ -15,7 +15,7 @@ from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.read_models import read_badges, read_points
 from bq_server.game.state.keys import is_hidden
-from bq_server.game.step import standing
+from bq_server.game.step import board_score
 from bq_server.game.streak_states import read_streaks
 from bq_server.processing.team_changes import team_scores
 from tests.game import oracle
@@ -128,7 +128,7 @@ def seen(memory: InMemoryGame, who: str = "p0") -> Outcome:
         runs = rule.runs(cells[f"streak/{streak.code}"])
         out.streaks[streak.code] = (runs.current, streak.longest_count)
     for key, cell in cells.items():
-        place = standing(compiled, who, key, cell) if key.startswith("score/") else None
+        place = board_score(compiled, who, key, cell) if key.startswith("score/") else None
         if place is not None and place.board != "leaderboard/pts":
             code = place.board.removeprefix("leaderboard/")
             reached_at = None if place.reached_at == NEVER_REACHED else place.reached_at
@@ -140,7 +140,7 @@ def seen(memory: InMemoryGame, who: str = "p0") -> Outcome:
             out.scores[code, window, f"{period}/{team}"] = (Fraction(str(told.score)), reached_at)
     for key, cell in cells.items():
         kind, _, code = key.partition("/")
-        place = standing(compiled, "p0", key, cell) if kind in ("contest", "placed") else None
+        place = board_score(compiled, "p0", key, cell) if kind in ("contest", "placed") else None
         if place is not None and kind == "contest":
             reached_at = None if place.reached_at == NEVER_REACHED else place.reached_at
             out.contests[code] = (Fraction(str(place.score)), reached_at)

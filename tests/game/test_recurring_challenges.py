@@ -81,7 +81,7 @@ def test_the_effects_and_the_ranking_are_of_the_round() -> None:
     result = story.send("run", "2026-04-08")
     told = {effect.type: getattr(effect, "period", None) for effect in result.effects}
     assert told == {"objective": "2026-W15", "challenge": "2026-W15", "milestone": "2026-W15", "points": None}
-    (place,) = result.standings
+    (place,) = result.board_scores
     assert (place.board, place.window, place.period, place.score) == ("challenge/weekly", "weekly", "2026-W15", 0.5)
 
 

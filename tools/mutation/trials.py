@@ -142,7 +142,7 @@ def _told_by_step(trial: Trial) -> Iterator[Any]:
         result = memory.process(arrivals[:size])
         del arrivals[:size]
         yield result.effects, result.explanations, result.warnings
-        yield sorted(map(repr, result.standings))
+        yield sorted(map(repr, result.board_scores))
     yield from _reads(memory)
     yield memory.refold(memory.game.rules).effects
     yield from _reads(memory)

@@ -27,17 +27,17 @@ class BadgeRule(QuestRule):
         story: Sequence[Hit],
         batch: Sequence[Hit],
         before: QuestState,
-        standing: QuestState,
+        state: QuestState,
         given: dict[str, Any],  # noqa: ARG002 - the badge itself says that it was given
         by: Fact | None,
     ) -> None:
-        reached = standing.progress.marks.get(COMPLETE)
+        reached = state.progress.marks.get(COMPLETE)
         if reached is not None and (not before.progress.complete or story is not batch):
             fact = trigger(reached, story, batch, by)
             outcome.grants.append(Grant(fact, reached.at, causes.of_criteria(self.key), self.rewards))
 
-    def _lost(self, awarded: Mapping[str, Any], standing: QuestState) -> list[tuple[str, str]]:  # noqa: ARG002
-        return [] if standing.progress.complete else [(COMPLETE, causes.of_criteria(self.key))]
+    def _lost(self, awarded: Mapping[str, Any], state: QuestState) -> list[tuple[str, str]]:  # noqa: ARG002
+        return [] if state.progress.complete else [(COMPLETE, causes.of_criteria(self.key))]
 
 
 def badge_rule(badge: Badge, criteria: BadgeCriteria, applied_seq: int) -> BadgeRule:

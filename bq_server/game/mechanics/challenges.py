@@ -57,14 +57,14 @@ class ChallengeRule(QuestRule):
         story: Sequence[Hit],
         batch: Sequence[Hit],
         before: QuestState,
-        standing: QuestState,
+        state: QuestState,
         given: dict[str, Any],
         by: Fact | None,
     ) -> None:
         if batch or by is not None:
-            self._show(outcome, batch[-1].fact if batch or by is None else by, before, standing)
+            self._show(outcome, batch[-1].fact if batch or by is None else by, before, state)
         for name, cause, rewards in self.steps():
-            reached = standing.progress.marks.get(name)
+            reached = state.progress.marks.get(name)
             if reached is None or name in given:
                 continue
             fact = trigger(reached, story, batch, by)
@@ -82,9 +82,9 @@ class ChallengeRule(QuestRule):
                     )
                 )
 
-    def _show(self, outcome: RuleOutcome, fact: Fact, before: QuestState, standing: QuestState) -> None:
+    def _show(self, outcome: RuleOutcome, fact: Fact, before: QuestState, state: QuestState) -> None:
         who, fact_id = fact.participant_id, fact.fact_id
-        course, past = standing.course, before.course
+        course, past = state.course, before.course
         entered = course.enrolled if course is not None and (self.explicit or self.rolling is not None) else None
         if entered is not None and (past is None or entered != past.enrolled):
             outcome.effects.append(
@@ -98,7 +98,7 @@ class ChallengeRule(QuestRule):
             )
         changed = False
         for part, objective in enumerate(self.objectives):
-            value = standing.progress.shown(self.quest, part)
+            value = state.progress.shown(self.quest, part)
             if value != before.progress.shown(self.quest, part):
                 changed = True
                 outcome.effects.append(
@@ -110,7 +110,7 @@ class ChallengeRule(QuestRule):
                         objective=objective,
                         value=value,
                         target=self.quest.measures[part].shown(self.quest.targets[part]),
-                        completed=standing.progress.done[part] is not None,
+                        completed=state.progress.done[part] is not None,
                     )
                 )
         if changed:
@@ -120,8 +120,8 @@ class ChallengeRule(QuestRule):
                     fact_id=fact_id,
                     occurred_at=fact.occurred_at,
                     challenge=self.code,
-                    progress=float(standing.progress.fraction(self.quest)),
-                    completed=standing.progress.complete,
+                    progress=float(state.progress.fraction(self.quest)),
+                    completed=state.progress.complete,
                 )
             )
 

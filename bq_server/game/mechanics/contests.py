@@ -14,10 +14,10 @@ from bq_server.game.mechanics.periods import to_micros
 from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Bounds,
-    Replay,
-    Replayed,
+    HistoryNeed,
     Rewards,
     Rule,
+    RuleHistory,
     RuleOutcome,
     bounds,
     explain,
@@ -70,19 +70,19 @@ class ContestRule(Rule):
         cell = cells.get(keys.contest(self.code))
         return None if cell is None else cell["rev"] == self.revision
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """Everything, including what came before the start: participants may enter earlier."""
-        return Replay(self.fact_types, None)
+        return HistoryNeed(self.fact_types, None)
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+    def late(self, hits: Sequence[Hit], cells: Cells) -> HistoryNeed | None:
         """Everything, when somebody enters: what they did before counts, too."""
         return self.whole() if keys.contest(self.code) not in cells and _of(hits, ENTRY) else None
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:
         """Add the hits to the score of a participant who entered."""
         outcome = RuleOutcome()
-        story = hits if replayed is None else merge(replayed.hits, hits)
-        known = cells if replayed is None else {}
+        story = hits if history is None else merge(history.hits, hits)
+        known = cells if history is None else {}
         score = self._score(story, known.get(keys.contest(self.code)))
         place = _place(story, known.get(keys.contest_place(self.code)))
         for key, cell in ((keys.contest(self.code), score), (keys.contest_place(self.code), place)):

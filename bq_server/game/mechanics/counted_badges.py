@@ -17,10 +17,10 @@ from bq_server.game.mechanics.measures import Amount, Hit, Measure, PartReading
 from bq_server.game.mechanics.rule import (
     Bounds,
     Grant,
-    Replay,
-    Replayed,
+    HistoryNeed,
     Rewards,
     Rule,
+    RuleHistory,
     RuleOutcome,
     bounds,
     explain,
@@ -75,28 +75,28 @@ class CountedBadgeRule(Rule):
         cell = cells.get(self.cell)
         return None if cell is None else cell.get("rev") == self.revision
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """All facts it listens to, and the members of its set."""
-        return Replay(self.fact_types, self.bounds.starts_at, (keys.members(self.key),))
+        return HistoryNeed(self.fact_types, self.bounds.starts_at, (keys.members(self.key),))
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:
         """Add the hits, and award the badge each time they reach it again."""
         outcome = RuleOutcome()
         old = cells.get(self.cell)
-        value = old["v"] if old is not None and replayed is None else 0
+        value = old["v"] if old is not None and history is None else 0
         given = self._given(old, cells)
-        story = hits if replayed is None else merge(replayed.hits, hits)
-        if replayed is not None:
-            outcome.cells.update(dict.fromkeys(replayed.cells))
+        story = hits if history is None else merge(history.hits, hits)
+        if history is not None:
+            outcome.cells.update(dict.fromkeys(history.cells))
         for hit in story:
             reading = hit.readings[0]
             if reading.verdict == "matched":
                 value = self.added(value, reading.amount, new=self._is_new(reading.amount, cells, outcome))
                 for time in range(given + 1, self.times(value) + 1):
-                    fact = trigger(hit.fact.moment, story, hits, None if replayed is None else replayed.by)
+                    fact = trigger(hit.fact.moment, story, hits, None if history is None else history.by)
                     outcome.grants.append(Grant(fact, hit.fact.occurred_at, self.cause(time), self.rewards))
                     given = time
-        if value or given or replayed is not None:
+        if value or given or history is not None:
             cell = {"rev": self.revision, "v": value, "n": given}
             if cell != old:
                 outcome.cells[self.cell] = cell

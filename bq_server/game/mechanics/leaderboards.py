@@ -21,10 +21,10 @@ from bq_server.game.mechanics.measures import Hit, Measure, PartReading
 from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Bounds,
-    Replay,
-    Replayed,
+    HistoryNeed,
     Rewards,
     Rule,
+    RuleHistory,
     RuleOutcome,
     bounds,
     explain,
@@ -138,23 +138,25 @@ class LeaderboardRule(Rule):
         found = [cells[key] for hit in hits for frame in self.frames(hit) if (key := frame.key(self.code)) in cells]
         return all(cell["rev"] == self.revision for cell in found) if found else None
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """Every fact, every score, every member."""
-        return Replay(self.fact_types, self.bounds.starts_at, (*keys.every_score(self.code), keys.members(self.key)))
+        return HistoryNeed(
+            self.fact_types, self.bounds.starts_at, (*keys.every_score(self.code), keys.members(self.key))
+        )
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+    def late(self, hits: Sequence[Hit], cells: Cells) -> HistoryNeed | None:
         """The sets in which a known value turns out to be older, if it was the one that set the score's time."""
         sets = {keys.members(f"{self.key}/{frame.part}") for frame in self._unset(hits, cells)}
-        return Replay(frozenset(), None, tuple(sorted(sets))) if sets else None
+        return HistoryNeed(frozenset(), None, tuple(sorted(sets))) if sets else None
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:
         """Add the hits to the scores."""
         outcome = RuleOutcome()
         # A requested set includes no scores; everything does, and there are some whenever a set is requested.
-        unset = self._unset(hits, cells) if replayed is not None and self._are_sets(replayed.cells) else []
-        anew = replayed if not unset else None
+        unset = self._unset(hits, cells) if history is not None and self._are_sets(history.cells) else []
+        anew = history if not unset else None
         story = hits if anew is None else merge(anew.hits, hits)
-        old = {**cells, **replayed.cells} if replayed is not None else cells
+        old = {**cells, **history.cells} if history is not None else cells
         new: dict[str, Cell] = {}
         source = {} if anew is not None else cells
         for hit in story:
@@ -175,7 +177,7 @@ class LeaderboardRule(Rule):
         for hit in hits:
             reading = hit.readings[0]
             outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message))
-        cause = hits[-1].fact if hits else replayed.by if replayed is not None else None
+        cause = hits[-1].fact if hits else history.by if history is not None else None
         if cause is not None:
             outcome.effects.extend(scored(cause, outcome.cells, self.shown))
         return outcome
@@ -262,9 +264,9 @@ class PointsBoardRule(Rule):
         found = [cell for key, cell in cells.items() if key.startswith(keys.every_score(self.code))]
         return all(cell["rev"] == self.revision for cell in found) if found else None
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """The whole ledger: every score is a sum of its entries."""
-        return Replay(frozenset(), None, keys.every_score(self.code), ledger=True)
+        return HistoryNeed(frozenset(), None, keys.every_score(self.code), ledger=True)
 
     def frames(self, moment: Moment, cells: Cells) -> list[ScoreFrame]:
         """The scores to which points of a moment add; the cells have what decides the participant's team."""
@@ -273,18 +275,18 @@ class PointsBoardRule(Rule):
             return []
         return [ScoreFrame(window, period, team) for window, period in self.windows.at(moment.at)]
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:  # noqa: ARG002
         """Recompute the scores from a requested ledger."""
         outcome = RuleOutcome()
-        if replayed is not None:
+        if history is not None:
             scores: dict[str, Cell] = {}
-            for entry in earned_entries(replayed.ledger or (), self.currency):
+            for entry in earned_entries(history.ledger or (), self.currency):
                 moment = Moment(entry.occurred_at, entry.seq)
                 if self.bounds.admits(moment):
                     for frame in self.frames(moment, cells):
                         key = frame.key(self.code)
                         scores[key] = frame.cell(self.add(scores.get(key), entry.amount, entry.occurred_at))
-            outcome.cells.update(dict.fromkeys(replayed.cells))
+            outcome.cells.update(dict.fromkeys(history.cells))
             outcome.cells.update(scores)
         return outcome
 

@@ -25,8 +25,8 @@ from bq_server.game.mechanics.points import PointsRuleCompiled
 from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Grant,
-    Replay,
-    Replayed,
+    HistoryNeed,
+    RuleHistory,
     RuleOutcome,
     Way,
     bounds,
@@ -100,12 +100,12 @@ class LimitedPointsRule(PointsRuleCompiled):
         found = [cells[key] for key in self.cells(hits) if key in cells and key != keys.ZONE]
         return all(cell["rev"] == self.revision for cell in found) if found else None
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """All facts, all objects, and what was paid."""
         own = (keys.limit(self.code), keys.members(self.key))
-        return Replay(self.fact_types - {TIMEZONE_CHANGED}, self.bounds.starts_at, own, ledger=True)
+        return HistoryNeed(self.fact_types - {TIMEZONE_CHANGED}, self.bounds.starts_at, own, ledger=True)
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+    def late(self, hits: Sequence[Hit], cells: Cells) -> HistoryNeed | None:
         """All facts, where one changes which others count; those of a period kept no longer, where one is of it."""
         timeline = cells.get(keys.ZONE, ())
         zones = [hit for hit in hits if hit.fact.fact_type == TIMEZONE_CHANGED]
@@ -124,16 +124,16 @@ class LimitedPointsRule(PointsRuleCompiled):
         if not spans:
             return None
         since, until = min(start for start, _ in spans), max(end for _, end in spans)
-        return Replay(self.fact_types - {TIMEZONE_CHANGED}, since, until=until)
+        return HistoryNeed(self.fact_types - {TIMEZONE_CHANGED}, since, until=until)
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:
         """Pay the facts within the limit."""
         outcome = RuleOutcome()
         timeline = cells.get(keys.ZONE, ())
-        if replayed is not None and replayed.ledger is not None:
-            verdicts = self._step_anew(outcome, hits, timeline, replayed)
+        if history is not None and history.ledger is not None:
+            verdicts = self._step_anew(outcome, hits, timeline, history)
         else:
-            verdicts = self._step_on(outcome, hits, cells, timeline, replayed.hits if replayed is not None else ())
+            verdicts = self._step_on(outcome, hits, cells, timeline, history.hits if history is not None else ())
         for hit in hits:
             for reading in hit.readings:
                 verdict = verdicts.get(hit.fact.fact_id, reading.verdict)
@@ -257,14 +257,14 @@ class LimitedPointsRule(PointsRuleCompiled):
         return verdicts
 
     def _step_anew(
-        self, outcome: RuleOutcome, hits: Sequence[Hit], timeline: Cell, replayed: Replayed
+        self, outcome: RuleOutcome, hits: Sequence[Hit], timeline: Cell, history: RuleHistory
     ) -> dict[str, Verdict]:
         """Compute the cells from all facts, and pay where fewer were paid than count: those of the batch first."""
         verdicts: dict[str, Verdict] = {}
-        paid = {entry.cause for entry in replayed.ledger or ()}
+        paid = {entry.cause for entry in history.ledger or ()}
         room, unpaid = Counter[Group](), list[tuple[Hit, PaidPlace]]()
         new: dict[str, Cell] = {}
-        for hit in merge(replayed.hits, hits):
+        for hit in merge(history.hits, hits):
             place = self.place(hit, timeline)
             if place is None:
                 continue
@@ -286,8 +286,8 @@ class LimitedPointsRule(PointsRuleCompiled):
                 room[self._group(place)] -= 1
                 verdicts[hit.fact.fact_id] = "matched"
                 outcome.grants.append(self._grant(hit, place))
-        own = (keys.limit(self.code), *(key for key in replayed.cells if key.startswith(keys.members(self.key))))
-        outcome.cells.update({key: None for key in own if key in replayed.cells})
+        own = (keys.limit(self.code), *(key for key in history.cells if key.startswith(keys.members(self.key))))
+        outcome.cells.update({key: None for key in own if key in history.cells})
         outcome.cells.update(new)
         return verdicts
 

@@ -19,11 +19,11 @@ from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Bounds,
     Grant,
+    HistoryNeed,
     LedgerEntry,
-    Replay,
-    Replayed,
     Rewards,
     Rule,
+    RuleHistory,
     RuleOutcome,
     bounds,
     explain,
@@ -83,20 +83,20 @@ class PointsRuleCompiled(Rule):
         """What was paid stays paid: a changed rule counts from now on, unless its past is requested."""
         return True
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """All its facts, which of them were paid, and what is left of a limit that it had."""
-        return Replay(
+        return HistoryNeed(
             self.fact_types, self.bounds.starts_at, (keys.limit(self.code), keys.members(self.key)), ledger=True
         )
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:  # noqa: ARG002
         """Pay the facts that match, except those already paid."""
         outcome = RuleOutcome()
-        if replayed is not None:
-            gone = (key for key in replayed.cells if key.startswith(keys.members(self.key)))
-            outcome.cells.update(dict.fromkeys((*gone, *({keys.limit(self.code)} & replayed.cells.keys()))))
-        paid = {entry.cause for entry in (replayed.ledger or ())} if replayed is not None else set()
-        for hit in hits if replayed is None else merge(replayed.hits, hits):
+        if history is not None:
+            gone = (key for key in history.cells if key.startswith(keys.members(self.key)))
+            outcome.cells.update(dict.fromkeys((*gone, *({keys.limit(self.code)} & history.cells.keys()))))
+        paid = {entry.cause for entry in (history.ledger or ())} if history is not None else set()
+        for hit in hits if history is None else merge(history.hits, hits):
             reading = hit.readings[0]
             cause = self.cause(hit.fact.fact_id)
             if reading.verdict == "matched" and reading.amount and cause not in paid:
@@ -278,7 +278,7 @@ class Payout:
         scores: dict[str, Cell | None] = {}
         for board in self.treasury.boards:
             known = {key: cell for key, cell in cells.items() if key.startswith(keys.every_score(board.code))}
-            scores.update(board.step((), self.before, Replayed((), known, ledger)).cells)
+            scores.update(board.step((), self.before, RuleHistory((), known, ledger)).cells)
         self.cells = {key: cell for key, cell in self.cells.items() if key not in scores}
         changed = {key: cell for key, cell in scores.items() if cell != cells.get(key)}
         self.cells.update(changed)

@@ -15,10 +15,10 @@ from bq_server.game.mechanics.ordered_quest import Course
 from bq_server.game.mechanics.quests import COMPLETE, Progress, Quest, freely
 from bq_server.game.mechanics.rule import (
     Bounds,
-    Replay,
-    Replayed,
+    HistoryNeed,
     Rewards,
     Rule,
+    RuleHistory,
     RuleOutcome,
     again,
     dues,
@@ -94,27 +94,27 @@ class QuestRule(Rule):
         cell = cells.get(self.cell)
         return None if cell is None else cell.get("rev") == self.revision
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """All facts that it listens to, the members of its sets and, if anything pays, what was paid."""
         since = None if self.explicit or self.rolling is not None else self.bounds.starts_at
-        return Replay(self._past_types(), since, (keys.members(self.key),), ledger=bool(self.steps()))
+        return HistoryNeed(self._past_types(), since, (keys.members(self.key),), ledger=bool(self.steps()))
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+    def late(self, hits: Sequence[Hit], cells: Cells) -> HistoryNeed | None:
         """The past, if a fact comes before what is kept and may change more than that, or an enrolment moves."""
         cell = cells.get(self.cell)
         if self._in_order(hits, cell):
             return None
-        standing = self._load(cell)
-        if self._moves(hits, standing.course):
+        state = self._load(cell)
+        if self._moves(hits, state.course):
             return self.whole()
         hits = placed_hits(hits, self.quest.quotas, cells.get(keys.ZONE, ()))
-        if standing.course is None:
-            if not self._first_fall(hits, standing):
+        if state.course is None:
+            if not self._first_fall(hits, state):
                 return None
-            if self._has_open_set(standing):
-                return self.whole() if is_late(hits, standing.newest) else self._sets()
-            standing = self._converted(standing)
-        course = standing.course
+            if self._has_open_set(state):
+                return self.whole() if is_late(hits, state.newest) else self._sets()
+            state = self._converted(state)
+        course = state.course
         if course is None:
             return None
         restart = self._restarts(hits, course)
@@ -122,41 +122,41 @@ class QuestRule(Rule):
             return None if self._starts_alone(restart, course) else self._since(restart, course)
         return None if fits(hits, course) else self._past_of(hits, cell)
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:
         """Fold the hits into the quest."""
         outcome = RuleOutcome()
         old = cells.get(self.cell)
         timeline = cells.get(keys.ZONE, ())
         hits = placed_hits(hits, self.quest.quotas, timeline)
-        if replayed is not None:
-            replayed = replace(replayed, hits=placed_hits(replayed.hits, self.quest.quotas, timeline))
+        if history is not None:
+            history = replace(history, hits=placed_hits(history.hits, self.quest.quotas, timeline))
         before = self._load(old)
-        standing, story = self._opened(hits, old, replayed)
-        if replayed is not None:
-            outcome.cells.update(dict.fromkeys(replayed.cells))
-        verdicts = self._take(story, standing, cells, outcome)
+        state, story = self._opened(hits, old, history)
+        if history is not None:
+            outcome.cells.update(dict.fromkeys(history.cells))
+        verdicts = self._take(story, state, cells, outcome)
         for hit in hits:
             for reading in hit.readings:
                 if reading.part != ENROLMENT:
                     verdict = verdicts.get((hit.fact.fact_id, reading.part), reading.verdict)
-                    way = self.quest.way(standing.progress, reading.part)
+                    way = self.quest.way(state.progress, reading.part)
                     message = reading.message or self.quest.said(reading.part, verdict)
                     outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, message, way))
                 elif reading.verdict != "matched":
                     outcome.explanations.append(explain(self, hit.fact, reading.part, reading.verdict))
-        by = replayed.by if replayed is not None else None
+        by = history.by if history is not None else None
         awarded: dict[str, Any] = old.get("given", {}) if old is not None else {}
         revoked: list[str] = old.get("revoked", []) if old is not None else []
         if by is not None and self.revocable:
-            lost = self._lost(awarded, standing)
+            lost = self._lost(awarded, state)
             outcome.lost = [cause for _, cause in lost]
             awarded = {name: each for name, each in awarded.items() if name not in dict(lost)}
             revoked = sorted({*revoked, *(name for name, _ in lost)})
-        due = dues(self.steps(), awarded, old, cells, replayed)
+        due = dues(self.steps(), awarded, old, cells, history)
         given = {name: each for name, each in awarded.items() if name not in due.rewards}
-        self._reached(outcome, story, hits, before, standing, given, by)
+        self._reached(outcome, story, hits, before, state, given, by)
         outcome.grants = again(reduced(outcome.grants, self.steps(), due), self.steps(), revoked)
-        cell = {"rev": self.revision, **standing.dump()}
+        cell = {"rev": self.revision, **state.dump()}
         if given or awarded:
             cell["given"] = given | awarded  # the time of the first award stays
         if owed := due.left(self.steps(), given):
@@ -165,19 +165,19 @@ class QuestRule(Rule):
             cell["revoked"] = revoked
         # A replay leaves a cell even if nothing counted, as a sign that the past has been examined.
         if cell != old and (
-            replayed is not None
+            history is not None
             or old is not None
-            or standing.dump() != self._fresh(ordered=standing.course is not None).dump()
+            or state.dump() != self._fresh(ordered=state.course is not None).dump()
         ):
             outcome.cells[self.cell] = cell
         return outcome
 
     def open(self, cell: Cell | None) -> QuestState:
         """The state in a cell of this definition. Raises if it can't be read."""
-        standing = self._load(cell)
-        if standing.course is not None:
-            standing.course.check()
-        return standing
+        state = self._load(cell)
+        if state.course is not None:
+            state.course.check()
+        return state
 
     def place(self, cell: Cell) -> tuple[Fraction, int | None]:
         """The progress in a cell of this definition, and since when; None before anything counted or an enrolment."""
@@ -194,24 +194,24 @@ class QuestRule(Rule):
         story: Sequence[Hit],
         batch: Sequence[Hit],
         before: QuestState,
-        standing: QuestState,
+        state: QuestState,
         given: dict[str, Any],
         by: Fact | None,
     ) -> None:
         raise NotImplementedError
 
-    def _lost(self, awarded: Mapping[str, Any], standing: QuestState) -> list[tuple[str, str]]:
+    def _lost(self, awarded: Mapping[str, Any], state: QuestState) -> list[tuple[str, str]]:
         """The steps given that are not reached any more, with their causes."""
         return [
-            (name, cause) for name, cause, _ in self.steps() if name in awarded and name not in standing.progress.marks
+            (name, cause) for name, cause, _ in self.steps() if name in awarded and name not in state.progress.marks
         ]
 
     def _take(
-        self, story: Sequence[Hit], standing: QuestState, cells: Cells, outcome: RuleOutcome
+        self, story: Sequence[Hit], state: QuestState, cells: Cells, outcome: RuleOutcome
     ) -> dict[tuple[str, int], Verdict]:
-        if standing.course is not None:
-            verdicts = take(story, standing.course)
-            standing.progress = standing.course.tip
+        if state.course is not None:
+            verdicts = take(story, state.course)
+            state.progress = state.course.tip
             return verdicts
         verdicts = {}
 
@@ -224,9 +224,9 @@ class QuestRule(Rule):
 
         for hit in story:
             amounts = amounts_of(hit)
-            counted = freely(self.quest, standing.progress, hit.fact.moment, amounts, is_new)
-            if counted and (standing.newest is None or hit.fact.moment > standing.newest):
-                standing.newest = hit.fact.moment
+            counted = freely(self.quest, state.progress, hit.fact.moment, amounts, is_new)
+            if counted and (state.newest is None or hit.fact.moment > state.newest):
+                state.newest = hit.fact.moment
             for part, _ in amounts:
                 verdicts[hit.fact.fact_id, part] = "matched" if part in counted else "already_complete"
         return verdicts
@@ -244,44 +244,44 @@ class QuestRule(Rule):
             return False
         return any(hit.fact.fact_type == TIMEZONE_CHANGED and hit.fact.moment < course.end for hit in hits)
 
-    def _past_of(self, hits: Sequence[Hit], cell: Cell | None) -> Replay:
+    def _past_of(self, hits: Sequence[Hit], cell: Cell | None) -> HistoryNeed:
         """What follows the newest checkpoint before the hits."""
         course = self._load(cell).course
         start = earliest(hits, course)
         checkpoint = None if course is None else course.checkpoints.before(start)
         if course is None or checkpoint is None:
             return self._since(start, course)
-        return Replay(self.fact_types, checkpoint.at, until=course.expires_at)
+        return HistoryNeed(self.fact_types, checkpoint.at, until=course.expires_at)
 
     def _opened(
-        self, hits: Sequence[Hit], cell: Cell | None, replayed: Replayed | None
+        self, hits: Sequence[Hit], cell: Cell | None, history: RuleHistory | None
     ) -> tuple[QuestState, Sequence[Hit]]:
         """The state that the step starts from, and the hits to fold into it."""
-        if replayed is not None and replayed.by is not None:
-            return self._anew(hits, replayed)
-        standing = self._load(cell)
-        if hits and standing.course is None and self._is_own(cell) and self._first_fall(hits, standing):
-            if not self._has_open_set(standing):
-                standing = self._converted(standing)
-            elif not is_late(hits, standing.newest):
-                return self._converted(standing, replayed.cells if replayed is not None else {}), hits
-        course = standing.course
-        if replayed is None:
+        if history is not None and history.by is not None:
+            return self._anew(hits, history)
+        state = self._load(cell)
+        if hits and state.course is None and self._is_own(cell) and self._first_fall(hits, state):
+            if not self._has_open_set(state):
+                state = self._converted(state)
+            elif not is_late(hits, state.newest):
+                return self._converted(state, history.cells if history is not None else {}), hits
+        course = state.course
+        if history is None:
             restart = self._restarts(hits, course) if course is not None else None
             alone = course is not None and restart is not None and self._starts_alone(restart, course)
-            if alone or (course is None and self._first_fall(hits, standing)):
-                standing = self._fresh(ordered=True)
-            return standing, hits
+            if alone or (course is None and self._first_fall(hits, state)):
+                state = self._fresh(ordered=True)
+            return state, hits
         course = self._resumed(hits, course) if self._is_own(cell) else None
         if course is not None:
             # The answers include facts with the checkpoint's own event time, and it knows those up to its moment.
-            past = [hit for hit in replayed.hits if course.base_end is None or hit.fact.moment > course.base_end]
+            past = [hit for hit in history.hits if course.base_end is None or hit.fact.moment > course.base_end]
             return QuestState(course.tip, course=course), merge(past, hits)
-        return self._anew(hits, replayed)
+        return self._anew(hits, history)
 
-    def _anew(self, hits: Sequence[Hit], replayed: Replayed) -> tuple[QuestState, Sequence[Hit]]:
+    def _anew(self, hits: Sequence[Hit], history: RuleHistory) -> tuple[QuestState, Sequence[Hit]]:
         """The state before all facts, and all of them."""
-        story = merge(replayed.hits, hits)
+        story = merge(history.hits, hits)
         falls = any(self.quest.falls(*amount) for hit in story for amount in amounts_of(hit))
         return self._fresh(ordered=self.ordered or falls), story
 
@@ -311,39 +311,39 @@ class QuestRule(Rule):
             return None
         return course if course.go_back(earliest(hits, course)) else None
 
-    def _since(self, moment: Moment, course: Course | None) -> Replay:
+    def _since(self, moment: Moment, course: Course | None) -> HistoryNeed:
         whole = self.whole()
         if not self.explicit and self.rolling is None:
             return whole
         since = moment if course is None or course.enrolled is None else min(moment, course.enrolled)
-        return Replay(whole.fact_types, since.at, whole.prefixes, until=self._course().ends(since))
+        return HistoryNeed(whole.fact_types, since.at, whole.prefixes, until=self._course().ends(since))
 
-    def _sets(self) -> Replay:
+    def _sets(self) -> HistoryNeed:
         """The members of the sets kept in cells, but no facts."""
-        return Replay(frozenset(), None, (keys.members(self.key),))
+        return HistoryNeed(frozenset(), None, (keys.members(self.key),))
 
-    def _first_fall(self, hits: Sequence[Hit], standing: QuestState) -> bool:
+    def _first_fall(self, hits: Sequence[Hit], state: QuestState) -> bool:
         """Whether an amount makes order matter that didn't before. One after its part was met never counts."""
-        late = is_late(hits, standing.newest)
+        late = is_late(hits, state.newest)
         return any(
-            self.quest.falls(part, amount) and (late or standing.progress.done[part] is None)
+            self.quest.falls(part, amount) and (late or state.progress.done[part] is None)
             for hit in hits
             for part, amount in amounts_of(hit)
         )
 
-    def _has_open_set(self, standing: QuestState) -> bool:
-        progress = standing.progress
+    def _has_open_set(self, state: QuestState) -> bool:
+        progress = state.progress
         return any(
             self.quest.keeps_set(part) and progress.done[part] is None and progress.values[part] is not None
             for part in range(self.quest.size)
         )
 
-    def _converted(self, standing: QuestState, members: Cells | None = None) -> QuestState:
+    def _converted(self, state: QuestState, members: Cells | None = None) -> QuestState:
         """The course equal to a state kept in any order, which only knows the latest moment of reaching something."""
-        end = standing.newest
+        end = state.newest
         if end is None:
             return self._fresh(ordered=True)
-        progress = standing.progress
+        progress = state.progress
         progress.done = [None if done is None else end for done in progress.done]
         progress.marks = dict.fromkeys(progress.marks, end)
         course = self._course(end)

@@ -19,7 +19,7 @@ from bq_server.game.mechanics.days import Days, add_day, has_day
 from bq_server.game.mechanics.measures import Hit, PartReading
 from bq_server.game.mechanics.periods import period_name, period_of, period_start
 from bq_server.game.mechanics.quests import COMPLETE
-from bq_server.game.mechanics.rule import Bounds, Replay, Replayed, Rewards, Rule, RuleOutcome
+from bq_server.game.mechanics.rule import Bounds, HistoryNeed, Rewards, Rule, RuleHistory, RuleOutcome
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
@@ -64,49 +64,49 @@ class RecurringChallengeRule(Rule):
         cell = cells.get(keys.challenge(self.code))
         return None if cell is None else cell.get("rev") == self.revision
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """All facts, all rounds, what was paid, and the sets that the challenge may have kept before it recurred."""
-        return Replay(
+        return HistoryNeed(
             self.fact_types,
             self.bounds.starts_at,
             (keys.challenge_rounds(self.code, self.every), keys.members(self.key)),
             ledger=True,
         )
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+    def late(self, hits: Sequence[Hit], cells: Cells) -> HistoryNeed | None:
         """What any of the rounds must replay."""
         asked = [
-            replay
+            need
             for number, own in self._by_round(hits).items()
-            if (replay := self.round(number).late(own, cells)) is not None
+            if (need := self.round(number).late(own, cells)) is not None
         ]
         if not asked:
             return None
-        since = [replay.since for replay in asked]
-        return Replay(
-            frozenset().union(*(replay.fact_types for replay in asked)),
+        since = [need.since for need in asked]
+        return HistoryNeed(
+            frozenset().union(*(need.fact_types for need in asked)),
             None if None in since else min(each for each in since if each is not None),
         )
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:
         """Take the hits into their rounds."""
         outcome = RuleOutcome()
         own = cells.get(keys.challenge(self.code))
-        anew = replayed is not None and replayed.ledger is not None
-        fresh, past = self._by_round(hits), self._by_round(replayed.hits if replayed is not None else ())
+        anew = history is not None and history.ledger is not None
+        fresh, past = self._by_round(hits), self._by_round(history.hits if history is not None else ())
         numbers = set(fresh)
-        if anew and replayed is not None:
-            outcome.cells.update(dict.fromkeys(replayed.cells))
+        if anew and history is not None:
+            outcome.cells.update(dict.fromkeys(history.cells))
             prefix = keys.challenge_rounds(self.code, self.every)
-            given = (key for key, cell in replayed.cells.items() if key.startswith(prefix) and cell.get("given"))
+            given = (key for key, cell in history.cells.items() if key.startswith(prefix) and cell.get("given"))
             numbers |= {*past, *(keys.number_of_round(key) for key in given)}
         completed = [list(each) for each in rounds_of(own, self.every)]
         for number in sorted(numbers):
             rule = self.round(number)
             of_round = fresh.get(number, [])
             answer = None
-            if replayed is not None and (anew or rule.late(of_round, cells) is not None):
-                answer = Replayed(past.get(number, []), {}, replayed.ledger, replayed.by)
+            if history is not None and (anew or rule.late(of_round, cells) is not None):
+                answer = RuleHistory(past.get(number, []), {}, history.ledger, history.by)
             found = rule.step(of_round, cells, answer)
             if rule.cell in cells:
                 outcome.cells.pop(rule.cell, None)  # it stays, unless it is another now

@@ -87,7 +87,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class HistoryNeed:
     """A rule's need to see past facts again before it can step."""
 
     fact_types: frozenset[str]
@@ -116,8 +116,8 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """The answer to a `Replay`: the past as read by this rule."""
+class RuleHistory:
+    """What a `HistoryNeed` asked for: the past as this rule reads it."""
 
     hits: Sequence[Hit]
     """In order, without the facts of the batch."""
@@ -191,15 +191,15 @@ class Rule:
         """Whether the cells were written under this same definition; None if there are none yet."""
         raise NotImplementedError
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """What computing the state from scratch needs."""
         raise NotImplementedError
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:  # noqa: ARG002
+    def late(self, hits: Sequence[Hit], cells: Cells) -> HistoryNeed | None:  # noqa: ARG002
         """Which past facts a step over these hits must see again; None if a late fact is added as any other."""
         return None
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:
         """Fold the hits, in order, into the state."""
         raise NotImplementedError
 
@@ -308,7 +308,7 @@ NO_DUES = Dues({}, frozenset())
 
 
 def dues(
-    steps: Iterable[Step], given: Mapping[str, Any], cell: Cell | None, cells: Cells, replayed: Replayed | None
+    steps: Iterable[Step], given: Mapping[str, Any], cell: Cell | None, cells: Cells, history: RuleHistory | None
 ) -> Dues:
     """What is owed of the steps given: their rewards were others then.
 
@@ -316,8 +316,8 @@ def dues(
     `owed` may still be owed: of a step that was given by another version of the game, and isn't reached in this one.
     `cells` contains the badges held.
     """
-    if replayed is not None and replayed.ledger is not None:
-        return still_due(steps, given, cells, replayed.ledger)
+    if history is not None and history.ledger is not None:
+        return still_due(steps, given, cells, history.ledger)
     owed: Mapping[str, list[str]] | None = None if cell is None else cell.get("owed")
     return _unpaid(steps, owed, cells, frozenset().union(*owed.values())) if owed else NO_DUES
 

@@ -26,7 +26,7 @@ from bq_server.game.mechanics.board_teams import BoardTeams
 from bq_server.game.mechanics.challenges import ChallengeRule, challenge_rule
 from bq_server.game.mechanics.measures import Hit, Measure, PartReading
 from bq_server.game.mechanics.quests import COMPLETE
-from bq_server.game.mechanics.rule import Replay, Replayed, RuleOutcome, explain, merge
+from bq_server.game.mechanics.rule import HistoryNeed, RuleHistory, RuleOutcome, explain, merge
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
@@ -83,28 +83,28 @@ class SharedChallengeRule(ChallengeRule):
         found = [cells[key] for key in self.cells(hits) if key in cells]
         return all(cell.get("rev") == self.revision for cell in found) if found else None
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """All facts, what was added to any group and, if anything pays, what was paid."""
         prefixes = (keys.members(self.key), keys.group_shares(self.code))
-        return Replay(self.fact_types, None, prefixes, ledger=bool(self.steps()))
+        return HistoryNeed(self.fact_types, None, prefixes, ledger=bool(self.steps()))
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:  # noqa: ARG002
+    def late(self, hits: Sequence[Hit], cells: Cells) -> HistoryNeed | None:  # noqa: ARG002
         """Nothing: neither adding nor the most that was told depends on the order."""
         return None
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:
         """Add what members add, and take in what was told."""
         told = [hit for hit in hits if _is_told(hit)]
         outcome = RuleOutcome()
-        if told or replayed is not None:
-            outcome = ChallengeRule.step(self, told, cells, None if replayed is None else self._of_told(replayed))
-        old = cells if replayed is None else {**cells, **replayed.cells}
+        if told or history is not None:
+            outcome = ChallengeRule.step(self, told, cells, None if history is None else self._of_told(history))
+        old = cells if history is None else {**cells, **history.cells}
         new: dict[str, Cell] = {}
-        for hit in _adding(hits if replayed is None else merge(replayed.hits, hits)):
+        for hit in _adding(hits if history is None else merge(history.hits, hits)):
             key = self._key(hit)
-            new[key] = self._added(new.get(key) or (cells.get(key) if replayed is None else None), hit)
-        if replayed is not None:
-            outcome.cells.update(dict.fromkeys(key for key in replayed.cells if key.startswith(keys.GROUPS)))
+            new[key] = self._added(new.get(key) or (cells.get(key) if history is None else None), hit)
+        if history is not None:
+            outcome.cells.update(dict.fromkeys(key for key in history.cells if key.startswith(keys.GROUPS)))
         for key, cell in new.items():
             if cell == old.get(key):
                 outcome.cells.pop(key, None)
@@ -140,11 +140,11 @@ class SharedChallengeRule(ChallengeRule):
             return PartReading(TOLD, "outside_window")
         return PartReading(TOLD, "matched", ceil(Fraction(str(properties.at)) * self.quest.targets[TOLD]))
 
-    def _of_told(self, replayed: Replayed) -> Replayed:
+    def _of_told(self, history: RuleHistory) -> RuleHistory:
         """The past without what was added."""
-        told = [hit for hit in replayed.hits if _is_told(hit)]
-        others = {key: cell for key, cell in replayed.cells.items() if not key.startswith(keys.GROUPS)}
-        return replace(replayed, hits=told, cells=others)
+        told = [hit for hit in history.hits if _is_told(hit)]
+        others = {key: cell for key, cell in history.cells.items() if not key.startswith(keys.GROUPS)}
+        return replace(history, hits=told, cells=others)
 
     def _key(self, hit: Hit) -> str:
         return keys.group_share(self.code, str(hit.readings[1].amount))

@@ -26,10 +26,10 @@ from bq_server.game.mechanics.periods import zone_at
 from bq_server.game.mechanics.rule import (
     Bounds,
     Grant,
-    Replay,
-    Replayed,
+    HistoryNeed,
     Rewards,
     Rule,
+    RuleHistory,
     RuleOutcome,
     Step,
     bounds,
@@ -111,43 +111,43 @@ class StreakRule(Rule):
         cell = cells.get(keys.streak(self.code))
         return None if cell is None else cell["rev"] == self.revision
 
-    def whole(self) -> Replay:
+    def whole(self) -> HistoryNeed:
         """All records."""
         facts = self.fact_types - {TIMEZONE_CHANGED}
-        return Replay(facts, self.bounds.starts_at, (keys.members(self.key),), ledger=bool(self.milestones))
+        return HistoryNeed(facts, self.bounds.starts_at, (keys.members(self.key),), ledger=bool(self.milestones))
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+    def late(self, hits: Sequence[Hit], cells: Cells) -> HistoryNeed | None:
         """The periods no longer kept, if a record may touch them; all records, if a zone changed before some."""
         runs = self.runs(cells.get(self.cell))
         if self._recalls(hits, runs):
-            return Replay(frozenset(), None, (keys.members(self.key),))
+            return HistoryNeed(frozenset(), None, (keys.members(self.key),))
         if runs.newest is None:
             return None
         if self._moves(hits, runs.newest) or self._forgot(hits, runs) or self._uncounted(hits, runs):
             return self.whole()
         return None
 
-    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+    def step(self, hits: Sequence[Hit], cells: Cells, history: RuleHistory | None) -> RuleOutcome:
         """Record the periods of the hits."""
         outcome = RuleOutcome()
         key = keys.streak(self.code)
         old = cells.get(key)
         known = self.runs(old)
-        recalls = replayed is not None and replayed.by is None and self._is_own(old) and self._recalls(hits, known)
-        anew = replayed is not None and not recalls
-        story = merge(replayed.hits, hits) if replayed is not None and anew else hits
+        recalls = history is not None and history.by is None and self._is_own(old) and self._recalls(hits, known)
+        anew = history is not None and not recalls
+        story = merge(history.hits, hits) if history is not None and anew else hits
         runs = self.runs(None if anew else old)
-        kept_apart = replayed.cells if replayed is not None else {}
+        kept_apart = history.cells if history is not None else {}
         if recalls:
             runs.recall((int(key.rpartition("/")[2]), row) for key, row in kept_apart.items())
         timeline = cells.get(keys.ZONE, ())
         before: dict[str, Any] = old.get("given", {}) if old is not None else {}
-        due = dues(self.steps(), before, old, cells, replayed)
+        due = dues(self.steps(), before, old, cells, history)
         given = {name: each for name, each in before.items() if name not in due.rewards}
         records = [hit.fact for hit in story if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
         batch = {hit.fact.fact_id for hit in hits}
         verdicts: dict[str, tuple[Verdict, str | None]] = {}
-        newest = hits[-1].fact if hits else replayed.by if replayed is not None else None
+        newest = hits[-1].fact if hits else history.by if history is not None else None
         for fact in records:
             zone = self.zone or zone_at(timeline, fact.moment)
             if fact.fact_type in _ABOUT_IT:
@@ -178,7 +178,7 @@ class StreakRule(Rule):
                     longest=runs.longest,
                 )
             )
-        if records or replayed is not None:
+        if records or history is not None:
             cell = {"rev": self.revision, **runs.dump()}
             if given or before:
                 cell["given"] = given | before  # the time of the first award stays

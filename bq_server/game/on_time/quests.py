@@ -19,7 +19,7 @@ from bq_server.game.on_time.turn import Award, NotOnTime, ParticipantTurn
 from bq_server.game.state import keys
 
 Cell = dict[str, Any]
-"""The cell of a quest, see `Standing.dump`."""
+"""The cell of a quest, see `QuestState.dump`."""
 
 
 class QuestTrack:
