@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from bq_server.game.facts import Fact
+from bq_server.game.facts import CHALLENGE_ENROLLED, Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics import ordered_quest, runs
 from tests.game.fact_strategies import dense_histories, histories, histories_with_voids
@@ -81,7 +81,7 @@ def test_batches_of_any_order_equal_one_fold(game: Rules, facts: list[Fact], see
 
 @settings(thorough, max_examples=200)
 @given(game=ordered_games(), facts=dense_histories(), seed=seeds)
-def test_a_tail_that_grows_is_settled_by_the_step(game: Rules, facts: list[Fact], seed: int) -> None:
+def test_a_tail_that_grows_is_compacted_by_the_step(game: Rules, facts: list[Fact], seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ordered_quest, "TAIL", 2)
         patch.setattr(ordered_quest, "LATENESS", -1)
@@ -128,4 +128,23 @@ tiers: [{code: gold, name: Gold, level: 1, min_points: 100}]
     assert quick.cells("ada")["points"]["balance"] == 60 + 40 + 6 + 6 + 7
     quick.take([story.fact("bought", "2026-04-01T14:15", {"amount": 1})])
     assert quick.late == 1, "an event that nothing reads may still be followed by a late one"
+    assert_equals_fold(quick)
+
+
+def test_who_enrolled_before_a_rolling_challenge_started_is_counted_until_their_time_ends() -> None:
+    story = Story("""
+challenges:
+  - code: c
+    name: C
+    starts_at: 2026-04-10T00:00:00Z
+    enrolment: explicit
+    duration: {type: rolling, days: 2}
+    objectives: [{code: o, on: e, target: 9}]
+""")
+    quick = OnTimeGame(story.memory.game)
+    quick.take([story.fact(CHALLENGE_ENROLLED, "2026-04-01", {"challenge_code": "c"})])
+    for moment in ("2026-04-09T23:00", "2026-04-10", "2026-04-11T23:59", "2026-04-12"):
+        quick.take([story.fact("e", moment)])
+    assert (quick.late, quick.on_time) == (1, 4), "only to enrol takes the step"
+    assert quick.cells("ada")["challenge/c"]["p"]["v"] == [2]
     assert_equals_fold(quick)

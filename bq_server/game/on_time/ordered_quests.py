@@ -47,8 +47,10 @@ class OrderedTrack(QuestTrack):
         elif _is_late(cell, moment):
             raise NotOnTime
         rolling = self._rule.rolling
-        if rolling is not None and at >= cell["e"][0] + rolling:
-            return
+        if rolling is not None:
+            entered, opens = cell["e"][0], self._rule.bounds.starts_at
+            if at >= (entered if opens is None else max(entered, opens)) + rolling:
+                return
         progress = cell["p"]
         values, done = progress["v"], progress["d"]
         met = [*done]
