@@ -30,8 +30,6 @@ from bq_server.lane.lane import Lane
 from bq_server.refusals import Code, Refusal
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.server.composition import (
-    Rooms,
-    Site,
     follow_game_file,
     open_privacy,
     open_sandbox,
@@ -46,6 +44,7 @@ from bq_server.server.door import open_door
 from bq_server.server.health_checks import HealthChecks
 from bq_server.server.lifecycle import SoleWork, background
 from bq_server.server.resources import keep_history, metrics_sources, resources, share_sessions
+from bq_server.server.rooms import Rooms, Site
 from bq_server.server.server_state import ServerState
 from bq_server.settings import Settings, origins_of
 

@@ -1,18 +1,14 @@
 """Builds the rooms, each on the previous ones; each registers its cleanup, so that the last is stopped first."""
 
 import secrets
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import redis.asyncio as redis
-
 from bq_server import __version__
 from bq_server.api.bodies import PLAIN, BodyLimits
-from bq_server.api.feed_events import FeedEvent, feed_event
+from bq_server.api.feed_events import feed_event
 from bq_server.api.request_parser import RequestParser
-from bq_server.clock import Clock, Clocks
+from bq_server.clock import Clocks
 from bq_server.delivery.addresses import is_loopback
 from bq_server.delivery.delivery_progress import DeliveryProgress
 from bq_server.delivery.dispatcher import Dispatcher
@@ -20,7 +16,6 @@ from bq_server.delivery.endpoints import Endpoints
 from bq_server.delivery.feeds import Feeds
 from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
-from bq_server.ids import IdSource
 from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.ingest.drafts import Drafter
@@ -44,17 +39,24 @@ from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Processor
 from bq_server.processing.recipient_refold import RecipientRefold
 from bq_server.processing.refold_job import RefoldJob
-from bq_server.runtime.data_directory import DataDirectory
 from bq_server.runtime.streams_used import place_of
 from bq_server.sandbox.clocks import SandboxClocks
 from bq_server.sandbox.drain import LOOK_SECONDS, Drain
 from bq_server.sandbox.exporter import Exporter
 from bq_server.sandbox.importer import Importer
 from bq_server.sandbox.resetter import Resetter
-from bq_server.server.lifecycle import SoleWork, accounting, background, consuming, whereabouts
+from bq_server.server.lifecycle import accounting, background, consuming, whereabouts
 from bq_server.server.peers import POLL_SECONDS, Peers, in_charge, place_of_process
-from bq_server.server.server_state import ServerState
-from bq_server.settings import Settings
+from bq_server.server.rooms import (
+    DeliveryRoom,
+    IntakeRoom,
+    PrivacyRoom,
+    ProcessingRoom,
+    SandboxRoom,
+    Site,
+    StoreRoom,
+    StreamRoom,
+)
 from bq_server.store import environments, installation
 from bq_server.store import keys as api_keys
 from bq_server.store.catalog import CatalogCaps
@@ -83,121 +85,6 @@ if TYPE_CHECKING:
 
 class GameUnusable(Exception):
     """The game given by the settings can't be applied."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What every room is built with."""
-
-    stack: AsyncExitStack
-    settings: Settings
-    directory: DataDirectory
-    clock: Clock
-    ids: IdSource
-    running: ServerState
-    sole: SoleWork
-
-
-@dataclass(frozen=True, slots=True)
-class StoreRoom:
-    """The database, and what is kept in memory about its environments."""
-
-    database: Database
-    installation_id: str
-    clocks: Clocks
-    resets: dict[Scope, int]
-    """How often each environment was reset."""
-    peers: Peers | None
-    """This process among others, unless it serves alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRoom:
-    """The connections to the stream server, one for each kind of traffic, and what uses them."""
-
-    embedded: EmbeddedValkey | None
-    writing: redis.Redis
-    reading: redis.Redis
-    asking: redis.Redis
-    keys: StreamKeys
-    totals: Totals
-    backlog: Backlog
-    letters: DeadLetters
-    lookup: MessageLookup
-    account: StreamAccount
-    replicas: Replicas | None
-    """If what is accepted must be on the disk of one."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessingRoom:
-    """From messages to facts, and from facts to state."""
-
-    games: Games
-    processor: Processor
-    consumer: Consumer
-    refold_job: RefoldJob
-    game_changes: GameChanges
-    indexing: CatalogIndexJob
-    streaks: StreakWatch
-    expirer: PointsExpirer
-    freezer: ContestFreezer
-    rewarder: GroupRewarder
-    dead: DeadMessages
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeRoom:
-    """From a request to an accepted event."""
-
-    counts: IntakeCounts
-    parser: RequestParser
-    writer: Writer
-    async_intake: AsyncIntake
-    sync_intake: SyncIntake
-    messages: Messages
-    damage: DamageWatch
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxRoom:
-    """What only test environments can do."""
-
-    drain: Drain
-    sandbox_clocks: SandboxClocks
-    resetter: Resetter
-    exporter: Exporter
-    importer: Importer
-
-
-@dataclass(frozen=True, slots=True)
-class PrivacyRoom:
-    """A person's rights."""
-
-    dead_letters: ScopedDeadLetters
-    eraser: Eraser
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRoom:
-    """Webhook endpoints and their dispatcher."""
-
-    endpoints: Endpoints
-    dispatcher: Dispatcher
-    feeds: Feeds[FeedEvent]
-
-
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """All rooms of a started server."""
-
-    store: StoreRoom
-    stream: StreamRoom
-    processing: ProcessingRoom
-    intake: IntakeRoom
-    sandbox: SandboxRoom
-    privacy: PrivacyRoom
-    delivery: DeliveryRoom
 
 
 async def open_store(site: Site) -> StoreRoom:

@@ -7,8 +7,8 @@ from bq_server.api.addresses import Proxies
 from bq_server.api.admission import Admission
 from bq_server.api.auth import Keyring
 from bq_server.api.rate_limits import RateLimits
-from bq_server.server.composition import Site, StoreRoom
 from bq_server.server.lifecycle import background
+from bq_server.server.rooms import Site, StoreRoom
 from bq_server.settings import networks_of, rate_limit_of
 from bq_server.store import keys as api_keys
 from bq_server.store.audit_log import Act, Actor, Follower

@@ -10,7 +10,7 @@ from bq_server.api.resources.health import Check
 from bq_server.clock import Clock
 from bq_server.metrics.counts import milliseconds_of
 from bq_server.metrics.families import QueueDepth
-from bq_server.server.composition import Rooms, StreamRoom
+from bq_server.server.rooms import Rooms, StreamRoom
 from bq_server.server.server_state import ServerState
 from bq_server.store import catalog
 from bq_server.store.database import StoreUnavailable

@@ -39,9 +39,9 @@ from bq_server.metrics.families import Sources
 from bq_server.metrics.history import ActivityHistory
 from bq_server.metrics.loop_delay import LoopDelay
 from bq_server.sandbox.exclusive import Turns
-from bq_server.server.composition import Rooms, Site
 from bq_server.server.health_checks import HealthChecks, waiting
 from bq_server.server.lifecycle import background
+from bq_server.server.rooms import Rooms, Site
 from bq_server.store import sqlite
 
 
