@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlsplit
@@ -83,7 +84,8 @@ class PrivatePostgres:
         parent = self.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         for process in (parent, *map(int, children)):
-            os.kill(process, number)
+            with suppress(ProcessLookupError):  # the parent, which goes on first, may have ended a child meanwhile
+                os.kill(process, number)
 
     @property
     def pid(self) -> int:

@@ -193,9 +193,7 @@ def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
     from bq_server.stream.connection import StreamUnavailable, StreamUnusable
 
     try:
-        durability = complete(
-            _durability(reveal(settings.redis_url), running, replicated=settings.durability == "replica")
-        )
+        durability = complete(_durability(settings, running))
     except (StreamUnavailable, StreamUnusable, OSError) as error:
         yield Finding("problem", "stream", str(error))
         return
@@ -221,12 +219,17 @@ def _elsewhere(settings: Settings, directory: "DataDirectory") -> "Iterator[Find
         yield Finding("warning", "elsewhere", directory.waiting_elsewhere(other))
 
 
-async def _durability(url: str | None, running: Path | None, *, replicated: bool) -> "Durability":
-    """Ask the named server, or the one that runs in that directory, or one started for this purpose."""
-    from bq_server.stream.connection import READ_TIMEOUT, connect, inspect
-    from bq_server.stream.embedded import EmbeddedValkey
+async def _durability(settings: Settings, running: Path | None) -> "Durability":
+    """Ask the named server, or the one that runs in that directory, or one started for this purpose.
 
-    chosen = url
+    Where a replica must keep up, that one does is tried as well.
+    """
+    from bq_server.stream.connection import READ_TIMEOUT, asking, connect, inspect
+    from bq_server.stream.embedded import EmbeddedValkey
+    from bq_server.stream.keys import StreamKeys
+    from bq_server.stream.replicas import Replicas
+
+    url = chosen = reveal(settings.redis_url)
     async with AsyncExitStack() as stack:
         if url is None and running is not None:
             url = EmbeddedValkey(running).url
@@ -237,4 +240,8 @@ async def _durability(url: str | None, running: Path | None, *, replicated: bool
             await valkey.start()
             url = valkey.url
         client = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
-        return await inspect(client, chosen, replicated=replicated)
+        durability = await inspect(client, chosen, replicated=settings.durability == "replica")
+        if durability.replicated:
+            with asking():
+                await Replicas(client, StreamKeys(settings.redis_prefix)).check()
+        return durability

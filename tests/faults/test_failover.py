@@ -94,14 +94,19 @@ def test_what_no_replica_has_is_lost_only_where_it_was_accepted_without(
 
 
 def test_without_a_replica_events_are_refused_and_it_is_said(data_dir: Path, streams: ReplicatedStream) -> None:
+    places = ("--data-dir", str(data_dir), "--redis-url", streams.url, "--durability", "replica", "--port", "0")
     with serving(data_dir, streams.url, "replica") as server:
         with streams.replicas_held_up():
             refused = server.request("POST", "/ingest/events", json=event())
             assert refused.status_code == 503
             assert "no replica had it on disk within 200 ms" in refused.json()["detail"]
             assert "no replica" in readiness(server)["stream"]
+            found = run("doctor", *places)
+            assert found.returncode == 1
+            assert "no replica had it on disk" in found.stdout
         until("it is ready", lambda: not readiness(server))
         assert server.request("POST", "/ingest/events", json=event()).status_code == 202
+        assert "durability  replica: " in run("doctor", *places).stdout
 
 
 @pytest.fixture
