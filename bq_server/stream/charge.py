@@ -31,7 +31,7 @@ class Charge:
         self._take = load("charge")
         self._settle = load("charged", "settle")
         self._dead_letter = load("charged", "dead_letter")
-        self._forgive = load("charged", "forgive")
+        self._reset_deliveries = load("charged", "reset_deliveries")
 
     async def take(self, term: int) -> None:
         """Be in charge from now on. Raises `NotInCharge` if one with a later term is."""
@@ -53,7 +53,7 @@ class Charge:
 
     async def reset_deliveries(self, message_ids: Sequence[str]) -> None:
         """Count their deliveries anew, for whoever is in charge: a lease that moved is no fault of theirs."""
-        await self._run(self._forgive, [self._keys.events, self._keys.charge], [GROUP, *message_ids])
+        await self._run(self._reset_deliveries, [self._keys.events, self._keys.charge], [GROUP, *message_ids])
 
     @property
     def _charged_keys(self) -> list[str]:

@@ -39,6 +39,17 @@ def test_help_lists_every_target_that_is_for_people() -> None:
     assert set(named[1].split()) - listed == {"wrk", "fastify"}  # steps of `make bench`
 
 
+def test_no_module_has_grown_past_its_subject() -> None:
+    """Past 400 lines a module has two subjects: find where they part."""
+    lines = {
+        str(path.relative_to(ROOT)): path.read_text("utf-8").count("\n")
+        for room in ("bq_server", "harness", "loadtests", "tests", "tools")
+        for path in (ROOT / room).rglob("*.py")
+    }
+    assert len(lines) > 900, "the modules were not found"
+    assert {path: count for path, count in lines.items() if count > 400} == {}
+
+
 def test_contributing_shows_only_commands_there_are() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for name in set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text())):
