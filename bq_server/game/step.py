@@ -4,6 +4,7 @@ A caller does all its I/O in bulk between the phases: `match` the facts, load `c
 `StepPlan.requests` with what is stored, `step`, write `StepResult.cells` and the ledger entries among its effects.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -290,6 +291,8 @@ def _step_participant(
             cells[key] = cell
     if voiding is None:
         payout = game.treasury.pay(grants, cells)
+        if replays and grants:
+            places |= _places_of_others(own.facts, grants, places)
     else:
         payout = pay_with_voids(game, voiding, grants, lost, cells, past.ledger, past.cells, past.facts, places)
     changed.update(payout.cells)
@@ -300,6 +303,13 @@ def _step_participant(
     result.effects.extend(effects)
     if changed:
         result.cells[own.participant_id] = changed
+
+
+def _places_of_others(facts: Sequence[Fact], grants: Iterable[Grant], places: Mapping[str, int]) -> dict[str, int]:
+    """Where facts of the past stand that give something only now: among those of the batch, as the payout had them."""
+    moments = [fact.moment for fact in facts]
+    others = {grant.fact.fact_id: grant.fact for grant in grants if grant.fact.fact_id not in places}
+    return {fact_id: bisect_right(moments, fact.moment) - 1 for fact_id, fact in others.items()}
 
 
 def _of_another_revision(cells: Cells, names: Iterable[str]) -> dict[str, Cell]:

@@ -56,7 +56,7 @@ def _known_type(value: Any) -> Any:
 class FactLine(_Line):
     """A fact."""
 
-    fact_id: str
+    fact_id: str = Field(min_length=1, max_length=255)
     event_id: str = Field(pattern=r"^evt_[0-9a-z]{26}$")
     fact_type: Annotated[str, BeforeValidator(_known_type)]
     participant_id: str = Field(min_length=1, max_length=255)

@@ -123,6 +123,14 @@ class TestExportAndImport:
         problem = check(import_lines(bq, [head, wrong]), Code.VALIDATION_FAILED)
         assert [each["field"] for each in problem["errors"]] == [f"line 2: properties.{list(properties)[-1]}"]
 
+    @pytest.mark.parametrize("fact_id", ["", "f" * 256])
+    def test_an_id_that_nobody_could_ask_for_is_refused(self, bq: Project, fact_id: str) -> None:
+        bq.send_sync(buy())
+        head, *_, fact = export(bq)
+        bq.post("/sandbox/reset", {})
+        problem = check(import_lines(bq, [head, {"fact": fact["fact"] | {"fact_id": fact_id}}]), Code.VALIDATION_FAILED)
+        assert [each["field"] for each in problem["errors"]] == ["line 2: fact_id"]
+
     @pytest.mark.parametrize("body", [b"", b"\n\n", b"{", b"[]", b"\xff"])
     def test_what_is_no_export_is_refused(self, bq: Project, body: bytes) -> None:
         headers = {"Content-Type": "application/x-ndjson"}
