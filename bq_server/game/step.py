@@ -291,7 +291,7 @@ def _step_participant(
             cells[key] = cell
     if voiding is None:
         payout = game.treasury.pay(grants, cells)
-        if replays and grants:
+        if needs and grants:
             places |= _places_of_others(own.facts, grants, places)
     else:
         payout = pay_with_voids(game, voiding, grants, lost, cells, past.ledger, past.cells, past.facts, places)
