@@ -1,6 +1,7 @@
 """The stream server's primary is gone and a replica goes on: what was accepted, and what is said meanwhile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -43,18 +44,26 @@ def until_nothing_waits(server: ServerProcess) -> None:
     assert drained.status_code == 200, drained.text
 
 
+@contextmanager
+def killed(streams: ReplicatedStream) -> Iterator[None]:
+    streams.kill_primary()
+    yield
+
+
+@pytest.mark.parametrize("harmed", [killed, ReplicatedStream.primary_held_up])
 def test_what_was_accepted_is_a_fact_once_after_a_failover_under_load(
-    data_dir: Path, streams: ReplicatedStream
+    data_dir: Path, streams: ReplicatedStream, harmed: Callable[[ReplicatedStream], AbstractContextManager[None]]
 ) -> None:
     with serving(data_dir, streams.url, "replica") as server:
         assert "durability replica: an accepted event is on the disk of a replica" in server.banner
         senders = KeyedSenders(server)
         with senders.sending():
             until("some are accepted", lambda: len(senders.accepted) >= 300)
-            streams.kill_primary()
-            streams.until_promoted()
-            before = len(senders.accepted)
-            until("more are accepted", lambda: len(senders.accepted) >= before + 300, seconds=10)
+            with harmed(streams):
+                streams.until_promoted()
+                before = len(senders.accepted)
+                until("more are accepted", lambda: len(senders.accepted) >= before + 300, seconds=60)
+            until("still more are accepted", lambda: len(senders.accepted) >= before + 600, seconds=60)
         assert senders.refused
         until_nothing_waits(server)
         facts = keys_of_facts(data_dir)

@@ -51,6 +51,15 @@ class ReplicatedStream:
         self.primary.process.kill()
         self.primary.process.wait()
 
+    @contextmanager
+    def primary_held_up(self) -> Iterator[None]:
+        """The primary does nothing meanwhile; then it doesn't know yet that it is one no more."""
+        self.primary.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.primary.process.send_signal(signal.SIGCONT)
+
     def until_promoted(self) -> Valkey:
         """Wait until a replica is the primary, and the sentinel says so; which."""
         until("a replica is the primary", lambda: self._promoted() is not None, seconds=60)
