@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.moments import format_timestamp
@@ -16,8 +17,7 @@ def system_clock() -> int:
     return time.time_ns() // 1000
 
 
-@dataclass(frozen=True, slots=True)
-class OwnClock:
+class OwnClock(Struct, frozen=True):
     """The clock of a test environment: stopped, or running with the real one at an offset. Microseconds."""
 
     frozen: bool

@@ -1,10 +1,10 @@
 """Every refusal of the server: a stable code, and a sentence that a person can act on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 
@@ -44,8 +44,7 @@ class Code(StrEnum):
     NOT_DRAINED = "not_drained"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(Struct, frozen=True):
     """What is wrong with one field: its path (`properties.amount`), a code, and a sentence."""
 
     field: str

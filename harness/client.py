@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
+from msgspec import Struct
 
 from harness.plain_http import HTTPException, PlainHttp
 
@@ -244,8 +244,7 @@ def _event(
     return given | {name: value for name, value in named.items() if value is not None} | dict(more)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     """What came back."""
 
     url: str

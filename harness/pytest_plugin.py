@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +28,7 @@ KEY_VARIABLE = "BQ_API_KEY"
 """The environment variable used instead of `--bq-api-key`, so that the key needn't be on the command line."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunningServer:
+class RunningServer(Struct, frozen=True):
     """The server that `--bq-url` names, and a key of its test environment."""
 
     url: str

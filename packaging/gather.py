@@ -4,11 +4,11 @@ import json
 import re
 import subprocess
 from collections.abc import Iterable
-from dataclasses import asdict
 from importlib.metadata import distribution, distributions, packages_distributions
 from pathlib import Path
 
 from components import copied, crates, within
+from msgspec.structs import asdict
 
 from bq_server.cli.licenses import COLLECTED, LicensedPart, from_distribution, ordered, python_itself, within_wheels
 from bq_server.cli.program import STAMP, commit_of

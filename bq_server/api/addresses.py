@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from msgspec import Struct
 from starlette.requests import Request
 
 Network = IPv4Network | IPv6Network
@@ -18,8 +18,7 @@ _FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;"\s]*))', re.IGNORECASE
 _PORT = re.compile(r"(?:^\[([^\]]*)\](?::\d+)?|^([^:]*):\d+)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Proxies:
+class Proxies(Struct, frozen=True):
     """The proxies that are trusted to name their clients, and the header in which they do.
 
     One header and not both: a proxy that sets one passes on whatever its client put into the other.

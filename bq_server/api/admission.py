@@ -1,7 +1,7 @@
 """What precedes the handler: where a request comes from, how many may, and whose key it has."""
 
-from dataclasses import dataclass, replace
-
+from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from bq_server.api.addresses import Proxies
@@ -15,8 +15,7 @@ from bq_server.refusals import Code, Refusal
 from bq_server.store.keys import ApiKey, KeyScope
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """Admits requests."""
 
     keyring: Keyring

@@ -1,9 +1,9 @@
 """Batches of events, each accepted or rejected on its own, by either path."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from bq_server.api.call import Call
@@ -18,8 +18,7 @@ R = TypeVar("R", Accepted, RecordedFact)
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-@dataclass(frozen=True, slots=True)
-class BatchOutcome(Generic[R]):
+class BatchOutcome(Struct, Generic[R], frozen=True):
     """What became of the events of a batch."""
 
     results: list[R]

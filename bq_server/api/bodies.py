@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
 
+from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 
 from bq_server.api.gzip_bodies import inflated, is_compressed
@@ -16,8 +16,7 @@ DISCARD_SECONDS = 2.0
 """How much of an unwanted body is read, and for how long, before its request is refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class BodyLimits:
+class BodyLimits(Struct, frozen=True):
     """Bytes for single and batch bodies, and the seconds either may take to arrive; see the settings."""
 
     single: int

@@ -1,8 +1,8 @@
 """An admitted request, as handlers see it."""
 
-from dataclasses import dataclass
 from typing import Generic
 
+from msgspec import Struct
 from starlette.requests import Request
 from typing_extensions import TypeVar
 
@@ -17,8 +17,7 @@ from bq_server.store.keys import ApiKey
 Q = TypeVar("Q", bound=Query, covariant=True, default=Query)
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[Q]):
+class Call(Struct, Generic[Q], frozen=True):
     """An admitted request, with its query as the model that its operation names."""
 
     request: Request

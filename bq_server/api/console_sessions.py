@@ -7,8 +7,8 @@ several processes serve, `shared_sessions.py` lets each know those of the others
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from starlette.requests import Request
 
 from bq_server.api.rate_limits import LocalCounts
@@ -42,8 +42,7 @@ ANY_KEY = "1"
 COOKIE_PATH = "/api/v1"
 
 
-@dataclass(frozen=True, slots=True)
-class ConsoleSession:
+class ConsoleSession(Struct, frozen=True):
     """A session, or what a link will open. Times are microseconds since the epoch, UTC."""
 
     key_id: str

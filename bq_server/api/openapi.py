@@ -1,9 +1,9 @@
 """The OpenAPI 3.1 document, made from the operations and the models that their handlers use."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
+from msgspec.structs import asdict
 from pydantic import BaseModel
 
 from bq_server.api.contract import SERVERS, TAGS

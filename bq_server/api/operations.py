@@ -4,9 +4,9 @@ A resource is a class whose handlers each stand under the `operation` that decla
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from msgspec import Struct, field
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -36,8 +36,7 @@ NO_PARAMETERS: Any = Query
 _DECLARED = "__declared__"
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentedAnswer:
+class DocumentedAnswer(Struct, frozen=True):
     """A success as the OpenAPI document describes it."""
 
     model: type[BaseModel]
@@ -51,8 +50,7 @@ class DocumentedAnswer:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """A method on a path: who may call it, what it takes, what it answers."""
 
     operation_id: str

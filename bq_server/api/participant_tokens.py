@@ -8,9 +8,9 @@ import base64
 import binascii
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from msgspec import Struct
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -30,8 +30,7 @@ TokenUse = Literal["own", "shared"]
 """What a token may read by a route: what belongs to the participant asked about, or what everybody may see."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParticipantToken:
+class ParticipantToken(Struct, frozen=True):
     """The contents of a token."""
 
     token_id: str

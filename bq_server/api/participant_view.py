@@ -1,9 +1,9 @@
 """A participant's state as several routes read it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from pydantic_core import from_json
 
 from bq_server.api.call import Call
@@ -26,8 +26,7 @@ from bq_server.store.rankings import RankingView
 from bq_server.store.references import TEAMS, Ranking
 
 
-@dataclass(frozen=True, slots=True)
-class ParticipantView:
+class ParticipantView(Struct, frozen=True):
     """A participant, the game in force, and the cells that the read models look at."""
 
     participant: Participant

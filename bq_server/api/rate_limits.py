@@ -1,7 +1,8 @@
 """How many requests may come with one key, and from one address, in a period."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
+
+from msgspec import Struct
 
 from bq_server.api.addresses import is_this_machine, network_of
 from bq_server.clock import Clock
@@ -43,8 +44,7 @@ class LocalCounts:
         return counted
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(Struct, frozen=True):
     """The state of a limit for a client, this request included."""
 
     limit: RateLimit

@@ -1,9 +1,9 @@
 """Parsing events and other models from requests: body, limits, validation, idempotency key."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec import Struct, field
 from pydantic import BaseModel, ValidationError
 
 from bq_server.api.bodies import BodyLimits, read_body
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchEvents:
+class BatchEvents(Struct, frozen=True):
     """The events of a batch."""
 
     valid: dict[int, Event] = field(default_factory=dict)
@@ -42,8 +41,7 @@ class BatchEvents:
     """For the invalid ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestParser:
+class RequestParser(Struct, frozen=True):
     """Parses requests into events."""
 
     drafter: Drafter

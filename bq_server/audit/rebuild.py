@@ -1,9 +1,10 @@
 """Rebuilding: everything that follows from facts is rewritten, and awards given before stay."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from bq_server.audit.stored_participants import PAGE, Stored, everyone, load
 from bq_server.audit.stored_places import BEGINNING, is_stray, rankings

@@ -1,9 +1,10 @@
 """Everything stored about one participant, as verifying and rebuilding read it."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.causes import currency_of
 from bq_server.events import Scope
@@ -44,8 +45,7 @@ EVERYTHING = ("",)
 """The prefix of all keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """What is stored about one participant at one moment."""
 
     participant_id: str

@@ -1,8 +1,9 @@
 """Verifying: everything stored about every participant, compared with what their facts lead to."""
 
 from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.audit.stored_participants import PAGE, Stored, balances_before, everyone, load, number
 from bq_server.audit.stored_places import BEGINNING, is_stray, rankings
@@ -27,8 +28,7 @@ FACTS = 5_000
 _OUT_OF_SIGHT = ((), ("hidden",))
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedParticipant:
+class CheckedParticipant(Struct, frozen=True):
     """The outcome for one participant."""
 
     participant_id: str

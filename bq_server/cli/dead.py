@@ -3,11 +3,11 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import Struct
 
 from bq_server.cli.options import complete, fail, reveal, with_settings
 from bq_server.cli.words import json_text
@@ -161,8 +161,7 @@ async def _every(settings: Settings) -> "list[Letter]":
         return [letter_of(each) async for each in letters.latest_first()]
 
 
-@dataclass(frozen=True, slots=True)
-class _Handling:
+class _Handling(Struct, frozen=True):
     """What is done with messages."""
 
     action: "Action"

@@ -3,13 +3,13 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import typer
+from msgspec import Struct
 
 from bq_server.cli.options import fail
 
@@ -25,8 +25,7 @@ PASSING = {408, 429, 502, 503, 504}
 """Statuses after which a later attempt may succeed."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeedItem:
+class FeedItem(Struct, frozen=True):
     """An event of the feed."""
 
     id: str

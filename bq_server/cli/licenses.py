@@ -1,13 +1,15 @@
 """The licences of everything that this program is made of."""
 
+import json
 import platform
 import re
 import sysconfig
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from importlib.resources import files
 from pathlib import Path
+
+from msgspec import Struct
 
 COLLECTED = "licenses.json"
 """In the package `bq_server` of an executable: the parts packed into it, collected when it was built."""
@@ -17,8 +19,7 @@ _NOT_TEXT = (".py", ".pyc", ".pyi")
 _PUBLIC_DOMAIN = "The authors of SQLite have dedicated its code to the public domain: https://sqlite.org/copyright.html"
 
 
-@dataclass(frozen=True, slots=True)
-class LicensedPart:
+class LicensedPart(Struct, frozen=True):
     """A part of the program and the terms under which it is distributed."""
 
     name: str
@@ -29,11 +30,9 @@ class LicensedPart:
 
 def parts() -> list[LicensedPart]:
     """Everything in this executable, or, from a source tree, everything in this Python environment."""
-    from pydantic import TypeAdapter
-
     collected = files("bq_server") / COLLECTED
     if collected.is_file():
-        return TypeAdapter(list[LicensedPart]).validate_json(collected.read_bytes())
+        return [LicensedPart(**each) for each in json.loads(collected.read_bytes())]
     return ordered([*map(from_distribution, distributions()), python_itself(), *within_wheels()])
 
 

@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import Struct, field
 
 from bq_server.cli.options import STORE, complete, fail, with_settings
 from bq_server.cli.words import json_text, printable
@@ -117,8 +117,7 @@ async def _replay(address: "StoreAddress") -> None:
                 await act.keep(connection, participants=done, changed=changed)
 
 
-@dataclass(slots=True)
-class _Report:
+class _Report(Struct):
     """What was found, printed as it is found, so that the document is never held in memory."""
 
     as_json: bool

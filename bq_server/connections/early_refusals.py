@@ -1,7 +1,8 @@
 """Refusals of what never reaches the application, with the same documents, ids, counts and log lines."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.api.middleware.envelope import log_refused
 from bq_server.api.problems import CLOSES, problem_reply
@@ -17,8 +18,7 @@ _REFUSALS: Mapping[int, Refusal] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class EarlyRefusals:
+class EarlyRefusals(Struct, frozen=True):
     """Makes early refusals."""
 
     ids: IdSource

@@ -4,10 +4,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 import structlog
+from msgspec import Struct, field
 
 from bq_server.api.addresses import network_of, plain
 from bq_server.api.problems import problem_reply
@@ -35,8 +35,7 @@ STREAM_BYTES = 16 << 10
 """Half of what is read ahead of Hypercorn."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
+class ConnectionLimits(Struct, frozen=True):
     """How many connections may be open, in total and from one address; see the settings."""
 
     total: int
@@ -58,8 +57,7 @@ class Guest(Protocol):
         """Called when the server stops: nothing new must be begun."""
 
 
-@dataclass(slots=True)
-class Open:
+class Open(Struct):
     """An open connection. `unsent` bytes waited for the client at the last sweep, and did so for `stalled` sweeps."""
 
     guest: Guest
@@ -68,8 +66,7 @@ class Open:
     stalled: int = 0
 
 
-@dataclass(slots=True)
-class ConnectionStatus:
+class ConnectionStatus(Struct):
     """What a health check needs to know."""
 
     limits: ConnectionLimits

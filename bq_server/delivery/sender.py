@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import uvloop
+from msgspec import Struct, field
 
 from bq_server import __version__
 from bq_server.clock import Clock
@@ -55,8 +55,7 @@ CA_FILE = "SSL_CERT_FILE"
 """The environment variable that names a file of certificates to trust instead of the public ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The result of a request."""
 
     status: int | None
@@ -82,8 +81,7 @@ class Answer:
         return "delivered" if self.delivered else "no_answer" if self.status is None else "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookRequest:
+class WebhookRequest(Struct, frozen=True):
     """One request to make."""
 
     delivery_id: str
@@ -92,8 +90,7 @@ class WebhookRequest:
     """Writes it; None if there is nothing left to send."""
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(Struct):
     """The results of a round."""
 
     answers: list[list[Answer]]
@@ -104,8 +101,7 @@ class Sent:
     """Processor time that the thread took for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(Struct, frozen=True):
     """Where a round goes, once its name was resolved."""
 
     urls: list[str]
@@ -114,8 +110,7 @@ class _Target:
     extensions: dict[str, Any]
 
 
-@dataclass(slots=True)
-class _Round:
+class _Round(Struct):
     endpoint: Endpoint
     target: _Target | str
     """Or why nothing can be sent there."""

@@ -6,8 +6,9 @@ time, in a cell of its own: a condition that names one reads no other, however o
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
+
+from msgspec import Struct
 
 from bq_server.game.facts import ATTRIBUTES_CHANGED, AttributesChanged, Fact, Moment, system_properties
 from bq_server.game.state import keys
@@ -31,8 +32,7 @@ def merged(kept: Any, patch: Any) -> Any:
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(Struct, frozen=True):
     """A participant's attributes, at any moment."""
 
     timelines: Mapping[str, Timeline]

@@ -8,8 +8,9 @@ asked again.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
+
+from msgspec import Struct
 
 from bq_server.game.effects import BADGE, TIER, BadgeEarned, Effect, PackedEffect, TierChanged, kind_of, unpacked
 from bq_server.game.facts import Fact, Moment
@@ -20,8 +21,7 @@ OLDER_ROUNDS = "past/challenge/"
 """The prefix of the cells, beside a participant's own, that say what was awarded."""
 
 
-@dataclass(frozen=True, slots=True)
-class AwardStory:
+class AwardStory(Struct, frozen=True):
     """The awards of a participant over time."""
 
     newest: Moment | None
@@ -81,8 +81,7 @@ class AwardStory:
         return min((moment for moment, _ in different), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class StoryTold:
+class StoryTold(Struct, frozen=True):
     """A story told anew."""
 
     story: AwardStory

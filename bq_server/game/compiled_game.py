@@ -1,8 +1,8 @@
 """A compiled game: every rule under the types of the facts it listens to."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from pydantic import BaseModel
 
 from bq_server.game.attributes import Attributes
@@ -57,8 +57,7 @@ from bq_server.game.recipients import Deliveries, deliveries
 from bq_server.game.state import keys
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledGame:
+class CompiledGame(Struct, frozen=True):
     """What facts are matched against. Immutable; share it between batches."""
 
     game: Game

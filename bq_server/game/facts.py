@@ -1,11 +1,11 @@
 """Facts as the game sees them, and the system facts that change state without a client's event."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo, reset_tzpath
 
+from msgspec import Struct, field
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from bq_server.moments import FIRST_MOMENT, LAST_MOMENT
@@ -51,8 +51,7 @@ class Moment(NamedTuple):
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """The immutable, deduplicated record of an event. Times are microseconds since the epoch, UTC."""
 
     fact_id: str
@@ -88,8 +87,7 @@ class Fact:
         return name if self.aliases is None else self.aliases.get(name, name)
 
 
-@dataclass(frozen=True, slots=True)
-class FactInContext(Fact):
+class FactInContext(Fact, frozen=True):
     """A fact with what conditions on it read about its participant."""
 
     attributes: Mapping[str, Any] = field(default_factory=dict)

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from bq_server.causes import unpack_cause
 from bq_server.exact_json import dumps, loads_own
@@ -24,8 +26,7 @@ from bq_server.game.step import HistoryRequest, Past, StepResult, prepare, step
 from bq_server.game.voids import VoidChange, named, void_change, voids_among
 
 
-@dataclass(slots=True)
-class _Participant:
+class _Participant(Struct):
     facts: dict[str, Fact] = field(default_factory=dict)
     cells: dict[str, str] = field(default_factory=dict)
     ledger: list[LedgerEntry] = field(default_factory=list)
@@ -259,8 +260,7 @@ class InMemoryGame:
                 known.ledger.append(LedgerEntry(effect.cause, effect.amount, effect.occurred_at, seq))
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Struct, frozen=True):
     """The result of folding facts from scratch."""
 
     cells: Mapping[str, Mapping[str, Cell]]

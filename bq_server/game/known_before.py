@@ -1,7 +1,8 @@
 """What must be known of participants before their facts are matched, where conditions read who they are."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.game.attributes import Attributes, changes
 from bq_server.game.award_story import NO_STORY, AwardStory, StoryTold, story_of
@@ -12,8 +13,7 @@ from bq_server.game.state.keys import Cell
 from bq_server.game.voids import VoidChange
 
 
-@dataclass(frozen=True, slots=True)
-class NeededBefore:
+class NeededBefore(Struct, frozen=True):
     """What to look up of a participant."""
 
     cells: frozenset[str]
@@ -24,8 +24,7 @@ class NeededBefore:
     """... from this event time on, microseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownBefore:
+class KnownBefore(Struct, frozen=True):
     """What was asked for."""
 
     attributes: Attributes

@@ -1,7 +1,8 @@
 """The first phase: matching facts with the rules that listen to them. Reads no state."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from bq_server.game.attributes import Attributes, changes
 from bq_server.game.award_story import AwardStory, StoryTold
@@ -26,8 +27,7 @@ from bq_server.game.state import keys
 from bq_server.game.voids import VoidChange
 
 
-@dataclass(slots=True)
-class ParticipantMatches:
+class ParticipantMatches(Struct):
     """What one participant's facts of a batch, in order, mean to the rules."""
 
     participant_id: str
@@ -55,8 +55,7 @@ class ParticipantMatches:
         return self.void_change if self.void_change is not None and self.void_change.moves else None
 
 
-@dataclass(slots=True)
-class Matches:
+class Matches(Struct):
     """A batch of facts, matched."""
 
     game: CompiledGame

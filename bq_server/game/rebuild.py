@@ -6,8 +6,10 @@ given.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bq_server import causes
 from bq_server.game.award_story import awards_of
@@ -43,8 +45,7 @@ from bq_server.game.voids import named, voids_among
 _GIVING = ChallengeRule | StreakRule | RecurringChallengeRule
 
 
-@dataclass(frozen=True, slots=True)
-class AwardHistory:
+class AwardHistory(Struct, frozen=True):
     """What awards can refer to."""
 
     fact_ids: frozenset[str]
@@ -61,8 +62,7 @@ class AwardHistory:
         return isinstance(at, int) and at in self.times and isinstance(fact_id, str) and fact_id in self.fact_ids
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
+class Rebuilt(Struct, frozen=True):
     """What should be stored."""
 
     cells: dict[str, Cell]

@@ -9,8 +9,10 @@ What makes a fact void is in every story that the fact is in; so is what makes t
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from bq_server.game.effects import Explanation, RuleWarning
 from bq_server.game.facts import POINTS_TRANSFERRED, Fact, PointsTransferred, system_properties
@@ -32,8 +34,7 @@ def property_path(text: str) -> tuple[str, ...]:
     return tuple(text.split(".")[1:])
 
 
-@dataclass(frozen=True, slots=True)
-class AwardTo:
+class AwardTo(Struct, frozen=True):
     """Which property of a fact names whom a definition awards."""
 
     path: tuple[str, ...]
@@ -81,8 +82,7 @@ def told_to(path: str | None) -> str:
     return "" if path is None else f" to {path}"
 
 
-@dataclass(slots=True)
-class Deliveries:
+class Deliveries(Struct):
     """Who receives facts, beside their senders."""
 
     recipients: dict[str, set[str]] = field(default_factory=dict)

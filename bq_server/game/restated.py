@@ -5,7 +5,9 @@ was held nevertheless, such as points by a rule that has changed since, goes wit
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from bq_server import causes
 from bq_server.game.compiled_game import CompiledGame
@@ -22,8 +24,7 @@ from bq_server.game.state.keys import Cell, Cells
 from bq_server.game.voids import voids_among
 
 
-@dataclass(slots=True)
-class HeldAwards:
+class HeldAwards(Struct):
     """What is carried from the stories of before to those of now."""
 
     cells: dict[str, Cell] = field(default_factory=dict)

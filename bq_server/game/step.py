@@ -4,10 +4,13 @@ A caller does all its I/O in bulk between the phases: `match` the facts, load `c
 `StepPlan.requests` with what is stored, `step`, write `StepResult.cells` and the ledger entries among its effects.
 """
 
+import dataclasses
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from bq_server import causes
 from bq_server.game.award_story import OLDER_ROUNDS, AwardStory, awards_of
@@ -43,8 +46,7 @@ from bq_server.game.void_payout import past_of_voids, pay_with_voids
 __all__ = ["HistoryRequest", "Past", "StepPlan", "StepResult", "prepare", "step"]
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRequest:
+class HistoryRequest(Struct, frozen=True):
     """What must be known about a participant's past before the step."""
 
     participant_id: str
@@ -60,8 +62,7 @@ class HistoryRequest:
     """Facts before this event time, in microseconds, are enough; None for all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """The answer to a `HistoryRequest`."""
 
     facts: Sequence[Fact] = ()
@@ -69,8 +70,7 @@ class Past:
     ledger: Sequence[LedgerEntry] = ()
 
 
-@dataclass(slots=True)
-class StepPlan:
+class StepPlan(Struct):
     """Everything that a step needs except the past."""
 
     matches: Matches
@@ -84,8 +84,7 @@ class StepPlan:
         return [_request(participant_id, list(each.values())) for participant_id, each in self.needs.items()]
 
 
-@dataclass(slots=True)
-class StepResult:
+class StepResult(Struct):
     """What to write and to report."""
 
     game: CompiledGame
@@ -280,7 +279,7 @@ def _step_participant(
         lost.extend(outcome.lost)
         # A fact that counts again is explained no more.
         result.explanations.extend(
-            each if rule.award_to is None else replace(each, participant_id=own.participant_id)
+            each if rule.award_to is None else dataclasses.replace(each, participant_id=own.participant_id)
             for each in outcome.explanations
             if each.fact_id in places
         )

@@ -5,8 +5,9 @@ late fact or a game change changed the story, and are kept.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from bq_server import causes
 from bq_server.game.attributes import Attributes
@@ -30,8 +31,7 @@ from bq_server.game.state.keys import Cell, Cells
 from bq_server.game.voids import voids_among
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Something that differs from what the facts lead to."""
 
     key: str
@@ -40,16 +40,14 @@ class Difference:
     expected: Any
 
 
-@dataclass(frozen=True, slots=True)
-class KeptAward:
+class KeptAward(Struct, frozen=True):
     """An award that the fold of the facts known now doesn't give."""
 
     key: str
     """`badge/<code>`, `ledger/<cause>`, `tiers/<code>`, or the cell and the step that it awarded."""
 
 
-@dataclass(slots=True)
-class Verification:
+class Verification(Struct):
     """The outcome for one participant."""
 
     differences: list[Difference] = field(default_factory=list)

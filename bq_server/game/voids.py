@@ -8,7 +8,8 @@ claim: whoever may send events would decide what takes a scope of its own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.game.facts import CUSTOM_PREFIX, FACT_VOIDED, Fact, FactVoided, system_properties
 
@@ -16,8 +17,7 @@ Name = str
 """How a fact is named: `key/<idempotency key>` or `fact/<fact id>`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Voids:
+class Voids(Struct, frozen=True):
     """Which of some facts are void."""
 
     by: Mapping[str, Fact]
@@ -26,8 +26,7 @@ class Voids:
     """The names of facts that will be void when they arrive, sorted."""
 
 
-@dataclass(frozen=True, slots=True)
-class VoidChange:
+class VoidChange(Struct, frozen=True):
     """How new facts of a participant change which facts are void."""
 
     known: Sequence[Fact]

@@ -1,7 +1,8 @@
 """The dead letters of one environment: messages that were accepted and can't be processed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Event, Scope, event_of
@@ -11,8 +12,7 @@ from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 UNAVAILABLE = "Dead letters are unavailable"
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """A dead letter and its event; None if that can't be read, and hence belongs to no environment."""
 
     letter: DeadLetter

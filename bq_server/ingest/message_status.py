@@ -1,8 +1,9 @@
 """The status of an accepted event."""
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from bq_server.events import Scope, scope_of
 from bq_server.ingest.stream_account import StreamAccount
@@ -15,8 +16,7 @@ from bq_server.stream.lookup import MessageLookup
 _MESSAGE_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 
-@dataclass(frozen=True, slots=True)
-class MessageState:
+class MessageState(Struct, frozen=True):
     """The status of a message, with the fact it became or repeats, or why it never will."""
 
     status: Literal["queued", "processed", "duplicate", "dead", "lost"]

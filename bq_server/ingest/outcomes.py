@@ -1,7 +1,8 @@
 """What becomes of an incoming event: accepted, recorded as a fact, or neither because of its idempotency key."""
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from bq_server.events import Event
 from bq_server.refusals import Code, Refusal
@@ -12,16 +13,14 @@ from bq_server.stream.writer import Appended
 Accepted = Appended
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedFact:
+class RecordedFact(Struct, frozen=True):
     """The event is this fact; `repeated` if an earlier request made it."""
 
     fact: StoredFact
     repeated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NotAccepted:
+class NotAccepted(Struct, frozen=True):
     """The event was not accepted because of what its idempotency key was used for; nothing was changed."""
 
     idempotency_key: str
@@ -37,8 +36,7 @@ class NotAccepted:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLettered(NotAccepted):
+class DeadLettered(NotAccepted, frozen=True):
     """The same event was accepted before and could not be processed."""
 
     message_id: str
@@ -54,8 +52,7 @@ class DeadLettered(NotAccepted):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class KeyConflict(NotAccepted):
+class KeyConflict(NotAccepted, frozen=True):
     """The event's idempotency key belongs to a different event."""
 
     code = Code.IDEMPOTENCY_CONFLICT

@@ -7,9 +7,9 @@ each step; the store remembers the counts, so that a stream that has vanished al
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import structlog
+from msgspec.structs import replace
 
 from bq_server.clock import Clock
 from bq_server.ids import IdSource

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
@@ -19,8 +19,7 @@ LARGEST_BITS = 1023
 LARGEST_PLAIN = 1 << 63
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What one request may contain; see the settings of the same names."""
 
     max_properties_bytes: int

@@ -1,10 +1,10 @@
 """The head of a request, and whether the lane answers it or leaves it to others."""
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from msgspec import Struct
 
 from bq_server.store.keys import digest
 
@@ -35,8 +35,7 @@ _ELSEWHERE = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"
 """Headers that only Hypercorn's side honours. Any other header means nothing on these routes."""
 
 
-@dataclass(slots=True)
-class Head:
+class Head(Struct):
     """What the lane needs of a head. Texts are as Starlette would give them, Latin-1."""
 
     route: LaneRoute

@@ -1,9 +1,10 @@
 """Every metric: its name, its meaning, and how it is read. `docs/metrics.md` lists them, which a test checks."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
 
 from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.metrics.counts import (
@@ -24,8 +25,7 @@ Sample = tuple[tuple[str, ...], Value]
 """The values of the labels, and the metric's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """The counts of every part."""
 
     requests: RequestCounts
@@ -47,8 +47,7 @@ class Sources:
     """How many processes share the store, by role and state; None if this one serves alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueueDepth:
+class QueueDepth(Struct, frozen=True):
     """What is in the stream."""
 
     messages: int
@@ -57,8 +56,7 @@ class QueueDepth:
     dead: int
 
 
-@dataclass(frozen=True, slots=True)
-class Scrape:
+class Scrape(Struct, frozen=True):
     """What is read at one moment: the counts, and what had to be queried."""
 
     sources: Sources
@@ -70,8 +68,7 @@ class Scrape:
     """Of `/readyz`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """A metric."""
 
     name: str

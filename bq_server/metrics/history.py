@@ -3,8 +3,9 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from bq_server.clock import Clock
 from bq_server.metrics.counts import Histogram
@@ -14,8 +15,7 @@ INTERVAL_SECONDS = 10
 INTERVALS = 90
 
 
-@dataclass(frozen=True, slots=True)
-class CountsAtMoment:
+class CountsAtMoment(Struct, frozen=True):
     """The counts at a moment, in microseconds since the epoch, UTC."""
 
     at: int
@@ -27,8 +27,7 @@ class CountsAtMoment:
     waiting: QueueDepth | None
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """What happened between two readings. Seconds are None if nothing did."""
 
     ended_at: int

@@ -6,8 +6,9 @@ under the same name is the first of a new participant.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.clock import Clock
 from bq_server.events import Scope
@@ -29,8 +30,7 @@ ANNOUNCEMENTS = 20
 """In one transaction: each may hold what a whole batch is told of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Erased:
+class Erased(Struct, frozen=True):
     """What was removed of one participant."""
 
     facts: int
@@ -38,8 +38,7 @@ class Erased:
     dead_letters: int
 
 
-@dataclass(frozen=True, slots=True)
-class CleanedUp:
+class CleanedUp(Struct, frozen=True):
     """What was done about the remains of erasures in the files."""
 
     erasures: int

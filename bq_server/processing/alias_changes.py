@@ -6,9 +6,10 @@ the transaction of the fact that changes them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+from msgspec import Struct, field
 
 from bq_server.causes import currency_of, pack_cause
 from bq_server.events import Scope
@@ -48,8 +49,7 @@ MAY_CHANGE_ALIASES = (PARTICIPANT_ALIASED, FACT_VOIDED)
 """The types of facts that may."""
 
 
-@dataclass(slots=True)
-class _Before:
+class _Before(Struct):
     """What participants hold, by integer, before aliases change."""
 
     held: dict[int, HeldAwards] = field(default_factory=dict)
@@ -214,7 +214,6 @@ class AliasChanges:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(Struct, frozen=True):
     changes: Changes
     entries: list[tuple[NewEntry, int]]

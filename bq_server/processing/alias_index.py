@@ -4,9 +4,9 @@ Everything here is called on the writing connection's own thread, in a transacti
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from pydantic_core import from_json
 
 from bq_server.events import Scope
@@ -24,8 +24,7 @@ from bq_server.store.erasures import NOBODY
 from bq_server.store.references import References
 
 
-@dataclass(slots=True)
-class AliasDifference:
+class AliasDifference(Struct):
     """How the aliases told of in a story differ from those that are stored."""
 
     story: int
@@ -41,8 +40,7 @@ class AliasDifference:
         return list(dict.fromkeys([self.story, *(name.number for name, _ in self.new if name.number)]))
 
 
-@dataclass(slots=True)
-class AliasChange:
+class AliasChange(Struct):
     """What changed."""
 
     before: Sequence[int]

@@ -3,7 +3,8 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from bq_server import causes
 from bq_server.clock import Clocks
@@ -25,8 +26,7 @@ SECONDS = 10.0
 """Time limit: with more participants than fit, the forecast says how many were examined."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(Struct, frozen=True):
     """What one cause would award."""
 
     cause: str
@@ -36,8 +36,7 @@ class Payment:
     badges: int
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """What would be awarded for stored facts."""
 
     payments: list[Payment] = field(default_factory=list)

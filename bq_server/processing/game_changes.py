@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 from pydantic import BaseModel
 
 from bq_server.clock import Clocks
@@ -44,8 +45,7 @@ REMOVED = -1
 """Stands for the seq after which a definition counts: it is no longer in the game."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyPlan:
+class ApplyPlan(Struct, frozen=True):
     """What applying a game does, definition by definition (`<kind>/<code>`)."""
 
     version: int

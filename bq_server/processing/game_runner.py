@@ -6,10 +6,11 @@ does the writing, both go on at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
@@ -53,8 +54,7 @@ Record = Callable[[Changes, Sequence[GameFact], Effects], None]
 """Adds new facts, with what they caused, to the changes that they led to. Called on the game's thread."""
 
 
-@dataclass(slots=True)
-class _Quick:
+class _Quick(Struct):
     """A participant whose facts may be on time."""
 
     participant_id: str

@@ -1,7 +1,8 @@
 """What a caller may have done inside the transaction that makes a fact: a guard, a look, a note."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.events import Event
 from bq_server.game.compiled_game import CompiledGame
@@ -10,8 +11,7 @@ from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """What a guard sees: the game in force, the cells of the event's participant, and the present moment."""
 
     game: CompiledGame

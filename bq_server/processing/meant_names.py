@@ -1,8 +1,9 @@
 """Names in the properties of facts that are aliases: whom they stand for."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from bq_server.events import Scope
 from bq_server.game.compiled_game import CompiledGame

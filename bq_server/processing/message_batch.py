@@ -1,10 +1,10 @@
 """Processing batches of stream messages. A message is given up only for a fault of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from bq_server.clock import Clock
 from bq_server.concurrency.time_slices import TimeSlices
@@ -32,8 +32,7 @@ PASSING_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Time between two tries of a message that is not at fault, after the first, the second, ... try."""
 
 
-@dataclass(slots=True)
-class _Trial:
+class _Trial(Struct):
     """What is known about a message that has failed. Times are microseconds since the epoch, UTC."""
 
     passing: int = 0

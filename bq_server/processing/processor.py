@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import structlog
+from msgspec import Struct, field
 from pydantic_core import from_json
 
 from bq_server.clock import Clocks
@@ -37,23 +37,20 @@ from bq_server.store.reward_claims import NewRewardClaim
 log = structlog.get_logger("bq_server.processing")
 
 
-@dataclass(frozen=True, slots=True)
-class Processed:
+class Processed(Struct, frozen=True):
     """The event is a fact; `fresh` if this call made it, not an earlier one before a redelivery."""
 
     fact: StoredFact
     fresh: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(Struct, frozen=True):
     """The event repeats a fact under its idempotency key and made none itself."""
 
     fact: StoredFact
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """The event's idempotency key belongs to a fact of a different event; the event made none."""
 
     fact: StoredFact
@@ -70,8 +67,7 @@ takes several portions in a group."""
 Outcome = Processed | Duplicate | Conflict
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Rehearsal(Struct, frozen=True):
     """What would happen. Nothing did."""
 
     outcome: Outcome
@@ -79,8 +75,7 @@ class Rehearsal:
     explanations: list[Explanation]
 
 
-@dataclass(slots=True)
-class _New:
+class _New(Struct):
     """The new events of one environment."""
 
     now: int
@@ -93,8 +88,7 @@ class _New:
     """In whose stories there are facts that may change which names are aliases."""
 
 
-@dataclass(slots=True)
-class _Batch:
+class _Batch(Struct):
     outcomes: list[Outcome] = field(default_factory=list)
     new: dict[Scope, _New] = field(default_factory=dict)
     played: Played = field(default_factory=Played)

@@ -1,9 +1,10 @@
 """Who receives facts beside their senders: new ones, and stored ones when a game begins to listen."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.game.compiled_game import CompiledGame
@@ -21,8 +22,7 @@ from bq_server.store.batch import Changes, Held
 from bq_server.store.database import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """What stands in the stories of others from now on."""
 
     facts: Sequence[GameFact] = ()

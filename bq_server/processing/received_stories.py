@@ -1,9 +1,9 @@
 """What participants have received, read from the store as the game sees it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic_core import from_json
 
 from bq_server.events import Scope

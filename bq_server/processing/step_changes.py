@@ -1,7 +1,8 @@
 """What a general step has changed, as the store is given it: states, entries of the ledger, places and effects."""
 
 from collections.abc import Set
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from bq_server.causes import pack_cause
 from bq_server.exact_json import dumps
@@ -17,8 +18,7 @@ from bq_server.processing.team_changes import note_team_scores
 from bq_server.store.batch import Changes, NewEntry
 
 
-@dataclass(slots=True)
-class Played:
+class Played(Struct):
     """What facts caused, by fact id, and why definitions did or didn't apply to them."""
 
     effects: dict[str, list[PackedEffect]] = field(default_factory=dict)

@@ -7,9 +7,9 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from pydantic import SecretStr
 
 from bq_server.runtime.streams_used import EMBEDDED, StreamsUsed
@@ -31,8 +31,7 @@ class DataDirectoryUnusable(Exception):
     """The data directory can't be used. The message says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataDirectory:
+class DataDirectory(Struct, frozen=True):
     """A directory that only this user may access."""
 
     path: Path

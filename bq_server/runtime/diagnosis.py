@@ -12,9 +12,10 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from bq_server.moments import HOUR, SECOND, format_timestamp
 
@@ -37,8 +38,7 @@ MAY_NOT_EXECUTE = (errno.EACCES, errno.EPERM)
 Level = Literal["ok", "warning", "problem"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A finding about one thing. A problem keeps the server from working, a warning may do so later."""
 
     level: Level

@@ -4,10 +4,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 BURST = 100
 """Lines of one kind that may come at once: somebody trying things out sees all of them."""
@@ -19,8 +19,7 @@ TELL_SECONDS = 1.0
 """How often the count of lines held back is logged, while some are."""
 
 
-@dataclass(slots=True)
-class _Allowance:
+class _Allowance(Struct):
     lines: float
     since: float
 

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from bq_server.clock import Clocks
 from bq_server.concurrency.notifier import Notifier
@@ -29,8 +30,7 @@ LOOK_SECONDS = 0.25
 _Wanted = Callable[[Kept], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Drained:
+class Drained(Struct, frozen=True):
     """What an environment contains when nothing waits: facts, messages that repeated one, dead letters."""
 
     facts: int

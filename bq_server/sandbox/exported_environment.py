@@ -1,9 +1,10 @@
 """Reading an exported environment: every invalid line is reported, and nothing is done unless all are valid."""
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json, to_json
 
@@ -70,8 +71,7 @@ class FactLine(_Line):
     voids: str | None = Field(None, min_length=1, max_length=255)
 
 
-@dataclass(slots=True)
-class ExportedEnvironment:
+class ExportedEnvironment(Struct):
     """What the lines contain."""
 
     game: Game | None = None

@@ -1,8 +1,9 @@
 """Importing an environment into an empty one: its facts are processed again, in their order, by the same code."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from pydantic_core import to_json
 
 from bq_server.events import Event, Scope
@@ -24,8 +25,7 @@ BATCH = 100
 """Facts per transaction, as in the consumer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """What was imported."""
 
     facts: int

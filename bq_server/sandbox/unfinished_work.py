@@ -1,14 +1,14 @@
 """What an environment still has to do, and what it holds: in one look at the store, since most often it is nothing."""
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.store import contests, dead_letter_notes, environments, expiring_points, games, group_dues
 
 
-@dataclass(frozen=True, slots=True)
-class UnfinishedWork:
+class UnfinishedWork(Struct, frozen=True):
     """What is to be done before everything accepted has had all its consequences."""
 
     has_noted: bool

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
 
 import structlog
+from msgspec import Struct, field
 
 from bq_server.concurrency.supervision import keep_running
 from bq_server.ingest.stream_account import StreamAccount
@@ -21,8 +21,7 @@ Work = Callable[[], AbstractAsyncContextManager[object]]
 """What goes on for as long as the context lasts."""
 
 
-@dataclass(slots=True)
-class SoleWork:
+class SoleWork(Struct):
     """What one process at a time does."""
 
     stack: AsyncExitStack

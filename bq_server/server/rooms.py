@@ -1,9 +1,9 @@
 """What each room of a started server holds, for those that are built on it."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 import redis.asyncio as redis
+from msgspec import Struct
 
 from bq_server.api.feed_events import FeedEvent
 from bq_server.api.request_parser import RequestParser
@@ -53,8 +53,7 @@ from bq_server.stream.replicas import Replicas
 from bq_server.stream.writer import Writer
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """What every room is built with."""
 
     stack: AsyncExitStack
@@ -66,8 +65,7 @@ class Site:
     sole: SoleWork
 
 
-@dataclass(frozen=True, slots=True)
-class StoreRoom:
+class StoreRoom(Struct, frozen=True):
     """The database, and what is kept in memory about its environments."""
 
     database: Database
@@ -79,8 +77,7 @@ class StoreRoom:
     """This process among others, unless it serves alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRoom:
+class StreamRoom(Struct, frozen=True):
     """The connections to the stream server, one for each kind of traffic, and what uses them."""
 
     embedded: EmbeddedValkey | None
@@ -97,8 +94,7 @@ class StreamRoom:
     """If what is accepted must be on the disk of one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessingRoom:
+class ProcessingRoom(Struct, frozen=True):
     """From messages to facts, and from facts to state."""
 
     games: Games
@@ -114,8 +110,7 @@ class ProcessingRoom:
     dead: DeadMessages
 
 
-@dataclass(frozen=True, slots=True)
-class IntakeRoom:
+class IntakeRoom(Struct, frozen=True):
     """From a request to an accepted event."""
 
     counts: IntakeCounts
@@ -127,8 +122,7 @@ class IntakeRoom:
     damage: DamageWatch
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxRoom:
+class SandboxRoom(Struct, frozen=True):
     """What only test environments can do."""
 
     drain: Drain
@@ -138,16 +132,14 @@ class SandboxRoom:
     importer: Importer
 
 
-@dataclass(frozen=True, slots=True)
-class PrivacyRoom:
+class PrivacyRoom(Struct, frozen=True):
     """A person's rights."""
 
     dead_letters: ScopedDeadLetters
     eraser: Eraser
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryRoom:
+class DeliveryRoom(Struct, frozen=True):
     """Webhook endpoints and their dispatcher."""
 
     endpoints: Endpoints
@@ -155,8 +147,7 @@ class DeliveryRoom:
     feeds: Feeds[FeedEvent]
 
 
-@dataclass(frozen=True, slots=True)
-class Rooms:
+class Rooms(Struct, frozen=True):
     """All rooms of a started server."""
 
     store: StoreRoom

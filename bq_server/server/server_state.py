@@ -1,9 +1,9 @@
 """What a start found out, for the banner and for the program that started the application."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import structlog
+from msgspec import Struct, field
 
 from bq_server import __version__
 from bq_server.concurrency.byte_budget import ByteBudget
@@ -18,8 +18,7 @@ from bq_server.stream.connection import Durability
 log = structlog.get_logger("bq_server")
 
 
-@dataclass(slots=True)
-class ServerState:
+class ServerState(Struct):
     """What the lifespan found out, for the banner and for the app's host. Filled in during the start."""
 
     new_key: str | None = None

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 import structlog
+from msgspec import Struct
 
 from bq_server.clock import Clock
 from bq_server.events import Scope
@@ -72,8 +73,7 @@ _writing = load("audit_log", "sqlite3")
 """The same, on the connection's own thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who acts: a key over HTTP, or a command on the data directory."""
 
     key_id: str | None = None
@@ -83,8 +83,7 @@ class Actor:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True):
     """What was done. Times are microseconds since the epoch, UTC, by the server's clock."""
 
     position: int
@@ -96,8 +95,7 @@ class AuditEntry:
     about: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
+class AuditFilter(Struct, frozen=True):
     """Which entries."""
 
     action: str | None = None
@@ -108,8 +106,7 @@ class AuditFilter:
     """The position of an entry; only older ones are listed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """An action about to be taken on somebody's behalf; whatever carries it out records it in the same transaction."""
 
     action: Action

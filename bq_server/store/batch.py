@@ -5,8 +5,9 @@ Everything here is called on the writing connection's own thread (`Connection.ru
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from bq_server.events import Event, Scope, ScopedKey
 from bq_server.exact_json import dumps, loads
@@ -28,8 +29,7 @@ _put_places = Insert(_queries.put_places.sql)
 _add_entries = Insert(_queries.add_entries.sql)
 
 
-@dataclass(slots=True)
-class Held:
+class Held(Struct):
     """What is stored about a participant."""
 
     reference: int
@@ -37,8 +37,7 @@ class Held:
     """JSON; see the migration `0004_compact`."""
 
 
-@dataclass(slots=True)
-class Before:
+class Before(Struct):
     """What exists before a batch of events."""
 
     last_seq: int
@@ -103,8 +102,7 @@ class NewEntry(NamedTuple):
     occurred_at: int
 
 
-@dataclass(slots=True)
-class NewFact:
+class NewFact(Struct):
     """A fact to be written."""
 
     seq: int
@@ -126,8 +124,7 @@ Caused = tuple[str, str, int, list[list[Any]]]
 """Effects, packed, after their participant, their fact and the fact's event time."""
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(Struct):
     """What to write for one environment. Times are microseconds since the epoch, UTC."""
 
     scope: Scope

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
@@ -41,8 +43,7 @@ _JSON_TYPES: Mapping[type, str] = {
 }
 
 
-@dataclass(slots=True)
-class EventName:
+class EventName(Struct):
     """What was seen of one event name. Times are those of arrival, in microseconds since the epoch, UTC."""
 
     event_name: str
@@ -53,8 +54,7 @@ class EventName:
     """For each property, how many events carried it with each JSON type."""
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """What a batch of new events of one environment contains."""
 
     names: dict[str, EventName] = field(default_factory=dict)
@@ -83,8 +83,7 @@ class Seen:
         return counted
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogCaps:
+class CatalogCaps(Struct, frozen=True):
     """Limits of an environment's catalogue."""
 
     names: int = 10_000
@@ -92,8 +91,7 @@ class CatalogCaps:
     """Pairs of a property and a type, in total over all names."""
 
 
-@dataclass(slots=True)
-class CatalogTotals:
+class CatalogTotals(Struct):
     """How much of an environment is in the catalogue, and what is left out."""
 
     names: int = 0

@@ -5,9 +5,10 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.ids import unpack
@@ -22,8 +23,7 @@ _NULL, _BETWEEN = b"\0", b"\x1f"
 _SIGN, _SPAN = 1 << 31, 1 << 32
 
 
-@dataclass(frozen=True, slots=True)
-class AlteredFact:
+class AlteredFact(Struct, frozen=True):
     """A fact whose row doesn't match its checksum."""
 
     fact_id: str

@@ -1,7 +1,8 @@
 """Links to the console and sessions of it, where several processes serve: a request may go to any of them."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from bq_server.store.database import Connection
 from bq_server.store.processes import MEMORY
@@ -13,8 +14,7 @@ _queries = load("console_sessions")
 SessionKind = Literal["link", "session"]
 
 
-@dataclass(frozen=True, slots=True)
-class KeptSession:
+class KeptSession(Struct, frozen=True):
     """A link or a session. Times are microseconds since the epoch, UTC."""
 
     secret_hash: str

@@ -1,8 +1,9 @@
 """When contests end, which results are frozen, and the places that are not yet facts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
@@ -17,8 +18,7 @@ NAME = "contests"
 """Under which `Database.outbox` wakes who freezes results."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContestEnd:
+class ContestEnd(Struct, frozen=True):
     """When a contest ends. Times are microseconds since the epoch, UTC, by the environment's clock."""
 
     due_at: int
@@ -30,8 +30,7 @@ class ContestEnd:
     """Whether some of its places are still to become facts."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrozenPlace:
+class FrozenPlace(Struct, frozen=True):
     """A place in a frozen result."""
 
     contest_code: str

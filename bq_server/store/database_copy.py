@@ -5,9 +5,10 @@ For commands, which have nothing else to do meanwhile, so nothing here is asynch
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.store.audit_log import Act
@@ -27,8 +28,7 @@ class DatabaseDamaged(Exception):
     """The file is a database that SQLite finds inconsistent. The message says where."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """What a database contains."""
 
     schema_version: int

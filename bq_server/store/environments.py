@@ -1,9 +1,10 @@
 """Environments as a whole: their clocks, how much they hold, and emptying them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
@@ -17,8 +18,7 @@ _queries = load("environments")
 _writing = load("environments", "sqlite3")
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """The properties of an environment."""
 
     resets: int

@@ -7,9 +7,10 @@ carry and which sorts before every name, so that whatever goes through the parti
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.store import (
@@ -34,8 +35,7 @@ NOBODY = ""
 """Whose the facts of erased participants are."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptDelivery:
+class KeptDelivery(Struct, frozen=True):
     """What a webhook endpoint was sent, or will be sent, about a participant."""
 
     delivery_id: str | None

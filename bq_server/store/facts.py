@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from bq_server.events import Event, Scope, ScopedKey
 from bq_server.ids import pack, unpack
@@ -57,8 +58,7 @@ class StoredFact(NamedTuple):
         return self.participant_id if self.sent_as is None else self.sent_as
 
 
-@dataclass(frozen=True, slots=True)
-class FactFilter:
+class FactFilter(Struct, frozen=True):
     """Which facts to list. `since` is inclusive, `until` exclusive, both by `occurred_at`; `before` is a seq."""
 
     participant_id: str | None = None

@@ -1,8 +1,10 @@
 """What happened in an environment, in the order of commits: facts, and notices of everything else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bq_server.events import Scope
 from bq_server.exact_json import dumps, loads_own
@@ -38,8 +40,7 @@ class Position(NamedTuple):
     notice: int
 
 
-@dataclass(frozen=True, slots=True)
-class FactHappened:
+class FactHappened(Struct, frozen=True):
     """A fact was made."""
 
     position: Position
@@ -48,8 +49,7 @@ class FactHappened:
     """What it caused, packed."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeHappened:
+class NoticeHappened(Struct, frozen=True):
     """Something else happened. `noted_at` is in microseconds since the epoch, UTC."""
 
     position: Position
@@ -63,8 +63,7 @@ class NoticeHappened:
 Happened = FactHappened | NoticeHappened
 
 
-@dataclass(frozen=True, slots=True)
-class NewNotice:
+class NewNotice(Struct, frozen=True):
     """Something to be reported beside facts. `noted_at` is in microseconds since the epoch, UTC."""
 
     scope: Scope

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.store import watched_streaks
@@ -20,8 +21,7 @@ MOST_WARNINGS = 20
 """Different messages kept for one definition."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredGame:
+class StoredGame(Struct, frozen=True):
     """A game as stored. `document` is JSON text; times are microseconds since the epoch, UTC."""
 
     version: int
@@ -29,8 +29,7 @@ class StoredGame:
     applied_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refold:
+class Refold(Struct, frozen=True):
     """The recomputation of definitions for every participant."""
 
     refold_id: str
@@ -46,8 +45,7 @@ class Refold:
     finished_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredWarning:
+class StoredWarning(Struct, frozen=True):
     """An expression of a definition had no usable value for facts: how many, and one of them."""
 
     definition: str
@@ -63,8 +61,7 @@ async def current(connection: Connection, scope: Scope) -> StoredGame | None:
     return None if row is None else StoredGame(*row)
 
 
-@dataclass(frozen=True, slots=True)
-class GameInForce:
+class GameInForce(Struct, frozen=True):
     """All that the store knows of an environment's game."""
 
     stored: StoredGame | None

@@ -4,8 +4,9 @@ What members add, and what that adds up to, is in `team_scores`. Called on a con
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.store.queries import load
@@ -23,8 +24,7 @@ BOARD = f"{TEAMS}challenge/"
 """Prefix of the boards of such challenges. Codes have no slash, so no leaderboard's is the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupDue:
+class GroupDue(Struct, frozen=True):
     """Somebody to look at."""
 
     ranking: int
@@ -37,8 +37,7 @@ class GroupDue:
     """What the members have added up, in the measure's own unit."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupShare:
+class GroupShare(Struct, frozen=True):
     """A group for which a participant has added something."""
 
     challenge_code: str

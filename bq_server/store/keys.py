@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
@@ -29,8 +31,7 @@ PROJECT = "default"
 """The only project today; rows carry it so that there can be more."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(Struct, frozen=True):
     """A key as stored: never the key itself. Times are microseconds since the epoch, UTC."""
 
     key_id: str

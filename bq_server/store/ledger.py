@@ -1,8 +1,9 @@
 """The points ledger: append-only, each entry unique by its cause."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.causes import unpack_cause
 from bq_server.events import Scope
@@ -15,8 +16,7 @@ _queries = load("ledger")
 _on_thread = load("ledger", "sqlite3")
 
 
-@dataclass(frozen=True, slots=True)
-class PointsEntry:
+class PointsEntry(Struct, frozen=True):
     """An entry of the points ledger. Times are microseconds since the epoch, UTC."""
 
     transaction_id: str
@@ -30,8 +30,7 @@ class PointsEntry:
     created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedEntry:
+class NumberedEntry(Struct, frozen=True):
     """An entry with its position in the ledger."""
 
     entry: PointsEntry

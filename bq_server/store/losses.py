@@ -1,6 +1,7 @@
 """What is known about the stream, and what was lost there."""
 
-from dataclasses import astuple, dataclass
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
@@ -11,8 +12,7 @@ MOST_AT_ONCE = 10_000
 """More messages than can enter a stream within a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """The counts of the stream at the last check."""
 
     epoch: str
@@ -27,8 +27,7 @@ class Known:
     """Whether the server stopped with these counts, so that nothing was accepted since."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """What went wrong with the stream. Times are microseconds since the epoch, UTC."""
 
     noticed_at: int

@@ -7,9 +7,9 @@ Everything here is called on the writing connection's own thread (`Connection.ru
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from pydantic_core import from_json
 
 from bq_server.events import Scope
@@ -27,8 +27,7 @@ MOST_WAITING_FAILING = 200_000
 """Those that may wait for an endpoint whose every request fails."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListeningEndpoint:
+class ListeningEndpoint(Struct, frozen=True):
     """An enabled endpoint."""
 
     endpoint_id: str

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.store.aliases import story_of
@@ -16,8 +17,7 @@ LOOKED_AT = 20_000
 """Participants examined for a page of a search, which takes some ten milliseconds: a search uses no index."""
 
 
-@dataclass(frozen=True, slots=True)
-class Participant:
+class Participant(Struct, frozen=True):
     """What is known about a participant beside their state. `attributes` is JSON text."""
 
     participant_id: str

@@ -5,8 +5,9 @@ Everything here is called on a connection's own thread. Times are by the databas
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from bq_server.moments import SECOND
 from bq_server.store.queries import load
@@ -30,8 +31,7 @@ class Agreement(Protocol):
         """Called after a commit that changed what processes keep in memory; returns when all know it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PeerProcess:
+class PeerProcess(Struct, frozen=True):
     """A process as it was last heard of."""
 
     process_id: str

@@ -6,9 +6,10 @@ short one, is no different from a set of rows. Called on a connection's own thre
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
@@ -32,8 +33,7 @@ FIRST = float("-inf")
 """The first section begins before any place there may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Miscount:
+class Miscount(Struct, frozen=True):
     """Sections of a ranking that are wrong."""
 
     ranking: str

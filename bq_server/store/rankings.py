@@ -1,8 +1,9 @@
 """Rankings as they are read: from the best, from any place on, around a participant; and ranks at any depth."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.store.database import Database, StoreUnavailable
@@ -20,8 +21,7 @@ NOWHERE = 0
 """Stands for the integer of a ranking without any places."""
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """A row of a ranking."""
 
     participant_id: str
@@ -29,8 +29,7 @@ class Score:
     reached_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(Struct, frozen=True):
     """A row with its rank, from 1."""
 
     rank: int

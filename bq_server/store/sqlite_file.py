@@ -2,9 +2,10 @@
 
 import os
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct
 
 from bq_server.store import sqlite
 from bq_server.store.migrations import migrate
@@ -41,8 +42,7 @@ def explained(path: Path, error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"{path}: {error}{advice}")
 
 
-@dataclass(frozen=True, slots=True)
-class SqliteFile:
+class SqliteFile(Struct, frozen=True):
     """One file and its write-ahead log."""
 
     path: Path

@@ -7,8 +7,9 @@ are in the rankings only. `entries` counts the ledger. Cells of which there may 
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.exact_json import dumps, loads, loads_own
@@ -20,8 +21,7 @@ from bq_server.store.references import Ranking
 _queries = load("state")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPlace:
+class StoredPlace(Struct, frozen=True):
     """A participant's place as stored, with its position among all."""
 
     cursor: tuple[int, int]

@@ -5,10 +5,11 @@ members, so that one of a hundred thousand costs as much as one of two. Called o
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from bq_server.events import Scope
 from bq_server.store import group_dues
@@ -46,8 +47,7 @@ class TeamScore(NamedTuple):
     """In the rule's own unit."""
 
 
-@dataclass(slots=True)
-class TeamScores:
+class TeamScores(Struct):
     """Changed scores of one ranking."""
 
     combination: Combination | None = None
@@ -56,8 +56,7 @@ class TeamScores:
     """By team and participant."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemberScore:
+class MemberScore(Struct, frozen=True):
     """A stored score of a member."""
 
     board: str
@@ -70,8 +69,7 @@ class MemberScore:
     """Whether it is kept out of sight, and counts for nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class TeamMiscount:
+class TeamMiscount(Struct, frozen=True):
     """A team whose place isn't what its members have scored."""
 
     ranking: str
@@ -82,8 +80,7 @@ class TeamMiscount:
     expected: Any
 
 
-@dataclass(slots=True)
-class _Team:
+class _Team(Struct):
     """The members in sight of a team, and the sum of their scores; or how both change."""
 
     members: int = 0

@@ -4,8 +4,9 @@ Everything here is called on the writing connection's own thread (`Connection.ru
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
@@ -22,8 +23,7 @@ NEVER = 2**63 - 1
 """Stands for when a broken streak breaks: it is checked again when its participant has another fact."""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedStreak:
+class WatchedStreak(Struct, frozen=True):
     """A running streak. Times are microseconds since the epoch, UTC."""
 
     participant_id: str

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import astuple
 from pydantic_core import from_json
 
 from bq_server.events import Scope
@@ -51,8 +53,7 @@ class Endpoint:
         return [self.secret, self.previous_secret]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """A delivery and its state. Times are microseconds since the epoch, UTC."""
 
     position: int
@@ -71,8 +72,7 @@ class Delivery:
     done_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(Struct, frozen=True):
     """One request and its result."""
 
     position: int
@@ -84,8 +84,7 @@ class Try:
     """The first bytes of the answer, or why there was none."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryResult:
+class DeliveryResult(Struct, frozen=True):
     """What a try means for a delivery."""
 
     tried: Try

@@ -1,9 +1,10 @@
 """All rows of all tables, read from a store of one kind and written to one of the other, unchanged."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.store.bulk import Insert
 from bq_server.store.move_marks import MOVES
@@ -21,8 +22,7 @@ Rows = Sequence[tuple[Any, ...]]
 Key = Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table, as SQLite describes it. Its key is the columns that identify a row; empty if only its rowid does."""
 
     name: str

@@ -6,10 +6,10 @@ the facts last finds each message in at least one of them.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio as redis
+from msgspec import Struct
 from redis.exceptions import ResponseError
 
 from bq_server.stream.connection import asking
@@ -24,8 +24,7 @@ LATEST = "+"
 """Stands for the id of whatever message is the newest then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A queued message with its payload, or a dead letter as its hash keeps it."""
 
     message_id: str

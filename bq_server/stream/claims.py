@@ -6,8 +6,9 @@ A claim is a text under its own key in the stream server, which forgets it after
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from bq_server.concurrency.group_commit import GroupCommit
 from bq_server.events import Event, Scope
@@ -28,8 +29,7 @@ SYNC_CLAIM_MILLISECONDS = 60_000
 NO_MESSAGE_ID = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """An idempotency key claimed for an event."""
 
     key: str

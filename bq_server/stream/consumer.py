@@ -8,10 +8,10 @@ at once.
 import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from msgspec import Struct
 from redis.exceptions import ResponseError
 
 from bq_server.clock import Clock
@@ -48,8 +48,7 @@ MOST_DEFERRED = 10_000
 """Messages that may wait for a retry while others are read; beyond it, no more are read until some are settled."""
 
 
-@dataclass(slots=True)
-class ConsumerStatus:
+class ConsumerStatus(Struct):
     """What a health check needs to know. Times are of the event loop's clock, in seconds."""
 
     started: bool = False

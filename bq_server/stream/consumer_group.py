@@ -1,10 +1,10 @@
 """The commands with which a consumer reads the stream, takes over what others left, and removes what is settled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio as redis
+from msgspec import Struct
 
 from bq_server.stream.charge import Charge
 from bq_server.stream.counts import Count, make_group, settled
@@ -18,8 +18,7 @@ BATCH = 100
 BLOCK_MILLISECONDS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class PendingEntry:
+class PendingEntry(Struct, frozen=True):
     """A message that was delivered to a consumer and not acknowledged."""
 
     message_id: str

@@ -4,10 +4,10 @@ It is kept in the stream server, in the same steps that append and remove messag
 `appended - settled` is the length of the stream.
 """
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import redis.asyncio as redis
+from msgspec import Struct, field
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 
@@ -28,8 +28,7 @@ class Count(NamedTuple):
     total: int
 
 
-@dataclass(slots=True)
-class Totals:
+class Totals(Struct):
     """The counts as this process last saw them: what is known if the stream itself has vanished.
 
     They are kept by epoch: a stream that replaced another counts from 0 before anybody has noticed it.
@@ -64,8 +63,7 @@ def _rise(totals: dict[str, int], count: Count) -> None:
     totals[count.epoch] = max(totals.get(count.epoch, 0), count.total)
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """The stream at one moment."""
 
     epoch: str

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio as redis
+from msgspec import Struct
 from pydantic_core import from_json, to_json
 
 from bq_server.stream.charge import Charge
@@ -18,8 +18,7 @@ PAGE = 100
 """Letters per round trip."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True):
     """A message that can't be processed."""
 
     message_id: str

@@ -1,15 +1,15 @@
 """Messages that could not be processed, and wait in the stream for a retry."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.clock import Clock
 from bq_server.moments import SECOND
 from bq_server.stream.entries import NotNow
 
 
-@dataclass(frozen=True, slots=True)
-class _Deferred:
+class _Deferred(Struct, frozen=True):
     """Times are microseconds since the epoch, UTC."""
 
     due: int

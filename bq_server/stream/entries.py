@@ -1,11 +1,11 @@
 """What the consumer hands to the processing of messages, and what it gets back for each."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEntry:
+class StreamEntry(Struct, frozen=True):
     """A message as it was read."""
 
     message_id: str
@@ -19,8 +19,7 @@ class StreamEntry:
         return self.letter_id or self.message_id
 
 
-@dataclass(frozen=True, slots=True)
-class NotNow:
+class NotNow(Struct, frozen=True):
     """The message can't be processed now: it stays in the stream, stops no other, and is retried."""
 
     reason: str

@@ -1,12 +1,12 @@
 """The Lua scripts: what must happen atomically in the stream server."""
 
 import hashlib
-from dataclasses import dataclass
 from importlib.resources import files
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Script:
+
+class Script(Struct, frozen=True):
     """A script, and the name under which a server that has it knows it."""
 
     text: str

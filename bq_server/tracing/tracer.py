@@ -7,7 +7,8 @@ event's properties.
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.clock import Clock
 from bq_server.events import Event
@@ -26,8 +27,7 @@ _CONTEXT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{1
 _SAMPLED = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A span. Times are microseconds since the epoch, UTC; ids are lower-case hex."""
 
     name: str

@@ -6,10 +6,11 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
@@ -73,8 +74,7 @@ def run(options: Options, *, command: Sequence[str] | None = None, tell: Tell = 
     return ledger
 
 
-@dataclass(frozen=True, slots=True)
-class _Storm:
+class _Storm(Struct, frozen=True):
     """What happened while the history was sent."""
 
     started: int

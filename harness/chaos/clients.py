@@ -5,12 +5,12 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from typing import Any
 
 import httpx
+from msgspec import Struct, field
 
 from harness.chaos.history import History, IngestRoute, Request
 
@@ -36,8 +36,7 @@ class PostOutcome(StrEnum):
     """An answer that no fault excuses: the same request is always valid."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChaosReply:
+class ChaosReply(Struct, frozen=True):
     """The result of one try; `ids` are message ids or the fact id, in the order of the events."""
 
     outcome: PostOutcome
@@ -46,8 +45,7 @@ class ChaosReply:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One try. Times are seconds from the start of the run."""
 
     client: int
@@ -57,8 +55,7 @@ class Attempt:
     answer: ChaosReply
 
 
-@dataclass(slots=True)
-class Traffic:
+class Traffic(Struct):
     """All tries of all clients, as they are made."""
 
     started: float = field(default_factory=time.monotonic)
@@ -106,8 +103,7 @@ def connection_to(url: str, key: str) -> httpx.AsyncClient:
     )
 
 
-@dataclass(slots=True)
-class _Client:
+class _Client(Struct):
     number: int
     traffic: Traffic
     random: Random

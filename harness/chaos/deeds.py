@@ -9,12 +9,12 @@ import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from typing import Any
 
 import httpx
+from msgspec import Struct
 
 from bq_server.game.facts import POINTS_TRANSFERRED, REWARD_CLAIMED
 from harness.chaos import game
@@ -42,8 +42,7 @@ class DeedKind(StrEnum):
     TRANSFER = POINTS_TRANSFERRED
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(Struct, frozen=True):
     """A request that is made until it is done or refused."""
 
     due: float
@@ -61,8 +60,7 @@ class Deed:
         return str(self.body["participant_id"])
 
 
-@dataclass(frozen=True, slots=True)
-class DeedTry:
+class DeedTry(Struct, frozen=True):
     """One try of a deed."""
 
     deed: Deed

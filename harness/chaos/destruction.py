@@ -4,8 +4,9 @@ import asyncio
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bq_server.runtime.frozen import own_command, own_environment
 
@@ -40,8 +41,7 @@ async def command(data_dir: Path, kind: str) -> bool:
     return answer[:1] in (b":", b"+")
 
 
-@dataclass(slots=True)
-class ToldLoss:
+class ToldLoss(Struct):
     """How many events the server has said are lost."""
 
     events: int = 0

@@ -2,8 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from harness.chaos.clients import Attempt, PostOutcome
@@ -21,8 +22,7 @@ MOST_BODIES = 3
 """Events of a batch that are shown with an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What is known when a run is over."""
 
     history: History
@@ -39,8 +39,7 @@ class Evidence:
     """Whether the server says that a message id was lost with the stream."""
 
 
-@dataclass(slots=True)
-class Judged:
+class Judged(Struct):
     """The sent events that are facts or must be."""
 
     accepted: list[tuple[SentEvent, Json | None]] = field(default_factory=list)

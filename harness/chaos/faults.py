@@ -11,11 +11,11 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from msgspec import Struct, field
 
 from harness.chaos import destruction
 from harness.chaos.clients import Traffic
@@ -65,8 +65,7 @@ class NotRecovered(Exception):
     """The server was not ready again within its time after a fault."""
 
 
-@dataclass(frozen=True, slots=True)
-class FaultWindow:
+class FaultWindow(Struct, frozen=True):
     """A fault that was injected, from its beginning until the server was ready again: seconds from the start."""
 
     kind: str
@@ -88,8 +87,7 @@ class FaultWindow:
         return started <= self.ended and ended >= self.started
 
 
-@dataclass(slots=True)
-class Injector:
+class Injector(Struct):
     """Strikes one server on a schedule."""
 
     server: PrivateServer

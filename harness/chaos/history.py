@@ -3,10 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from typing import Any
+
+from msgspec import Struct, field
 
 from bq_server.moments import SECOND, format_timestamp
 from harness.chaos.game import DAY, EVENTS, REFUND
@@ -59,8 +60,7 @@ SHARES = {IngestRoute.ASYNC: 0.5, IngestRoute.BATCH: 0.25, IngestRoute.SYNC: 0.2
 """Share of the requests that go to each route."""
 
 
-@dataclass(frozen=True, slots=True)
-class SentEvent:
+class SentEvent(Struct, frozen=True):
     """An event as it is sent. The timestamp is in microseconds; none leaves it to the server."""
 
     number: int
@@ -88,8 +88,7 @@ class SentEvent:
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request that a client makes, again and again until it is acknowledged, or once if it is `hasty`."""
 
     due: float
@@ -102,8 +101,7 @@ class Request:
     key_in_header: bool = False
 
 
-@dataclass(slots=True)
-class History:
+class History(Struct):
     """Everything that is to be sent."""
 
     events: list[SentEvent] = field(default_factory=list)

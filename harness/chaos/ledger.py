@@ -3,9 +3,10 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from harness.chaos.destruction import ToldLoss
 from harness.chaos.options import Options
@@ -35,8 +36,7 @@ class Kind(StrEnum):
     """An answer that no fault excuses."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerFinding:
+class LedgerFinding(Struct, frozen=True):
     """One thing that is wrong; `details` are lines with everything known about it."""
 
     kind: Kind
@@ -44,8 +44,7 @@ class LedgerFinding:
     details: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ChaosLatency:
+class ChaosLatency(Struct, frozen=True):
     """How long acknowledged requests outside of faults took, in milliseconds; None if there were none."""
 
     requests: int
@@ -64,8 +63,7 @@ def _percentile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
-@dataclass(slots=True)
-class ChaosLedger:
+class ChaosLedger(Struct):
     """Everything a run showed. Counts are of events unless they say otherwise."""
 
     options: Options

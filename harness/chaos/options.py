@@ -3,8 +3,9 @@
 import secrets
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 STRIKES = ("kill-server", "kill-stream", "pause-stream", "slow-disk")
 """Faults that strike the server at moments of a schedule."""
@@ -35,8 +36,7 @@ MOST_CLIENTS = 64
 SEEDS = 2**32
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """A run of so many seconds of sending, at so many events a second. Raises `ValueError` with a sentence."""
 
     seconds: float = 60.0

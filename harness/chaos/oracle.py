@@ -6,9 +6,9 @@ that order is not compared: when an award was given.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from bq_server import causes
@@ -54,8 +54,7 @@ class State(BaseModel):
     rewards: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class OracleDifference:
+class OracleDifference(Struct, frozen=True):
     """One value that isn't what it must be. `path` says where it is."""
 
     path: str

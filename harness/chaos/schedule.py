@@ -1,9 +1,10 @@
 """When which fault strikes the server, determined by a seed alone."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
+
+from msgspec import Struct
 
 from harness.chaos.history import IngestRoute
 from harness.chaos.options import DESTRUCTIONS, EVERY_FAULT, HABITS, KILL_STORE, LACKS, Options
@@ -24,8 +25,7 @@ COMPANION_SHARE = 0.3
 """Share of the faults that overlap with another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Strike:
+class Strike(Struct, frozen=True):
     """A fault that begins `at` so many seconds from the start.
 
     `lengths` is how long it lasts: of a pause, of a lack, until a store is started again, of each time the database is

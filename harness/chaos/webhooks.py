@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from harness import webhook_receiver
 from harness.chaos.ledger import ChaosLedger, Kind
@@ -35,8 +36,7 @@ Award = tuple[str, ...]
 """The participant, the kind of award, and what distinguishes it from their others."""
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """What a receiver has accepted, by delivery id."""
 
     url: str = ""

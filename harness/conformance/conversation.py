@@ -4,12 +4,13 @@ import json
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
+from msgspec import Struct
+from msgspec.structs import replace
 
 from harness.conformance.outcomes import CannotRun, Failed, Unseen
 
@@ -24,8 +25,7 @@ RUN_SECONDS = 600.0
 _SHOWN = 400
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedExchange:
+class RecordedExchange(Struct, frozen=True):
     """A request and what came back."""
 
     sent: str

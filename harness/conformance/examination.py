@@ -3,9 +3,10 @@
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from harness.conformance import authentication, batch, endpoints, idempotency, refusals, schema, single, sync
 from harness.conformance.conversation import Conversation, RecordedExchange
@@ -36,8 +37,7 @@ class ExaminationOutcome(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class StatementResult:
+class StatementResult(Struct, frozen=True):
     """One statement, examined."""
 
     statement: Statement
@@ -48,8 +48,7 @@ class StatementResult:
     seconds: float
 
 
-@dataclass(slots=True)
-class ExaminationPlan:
+class ExaminationPlan(Struct):
     """What will be done to which server."""
 
     url: str

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from bq_server.moments import parse_timestamp
 from harness.conformance.answers import is_message_id
@@ -17,8 +18,7 @@ GIVEN_UP_SECONDS = 1.0
 """How long to wait for a fact once waiting for another one was in vain."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedFact:
+class ReportedFact(Struct, frozen=True):
     """What an event became, as far as the server says."""
 
     told: dict[str, Any]

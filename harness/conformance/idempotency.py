@@ -1,7 +1,8 @@
 """Event Schema, `idempotency_key`: prevents duplicate processing of the same event."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from harness.conformance.answers import is_text, message_ids
 from harness.conformance.conversation import RecordedExchange
@@ -14,8 +15,7 @@ from harness.conformance.sync import needs_success
 IDEMPOTENCY = Section("Event Schema: idempotency_key")
 
 
-@dataclass(frozen=True, slots=True)
-class Repeats:
+class Repeats(Struct, frozen=True):
     """One event sent several times, and what became of it."""
 
     exchanges: Sequence[RecordedExchange]

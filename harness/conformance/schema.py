@@ -1,8 +1,9 @@
 """Event Schema: what an event must, may and must not contain."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from harness.conformance.answers import is_text, message_id, moment, refused
 from harness.conformance.conversation import RecordedExchange
@@ -174,8 +175,7 @@ def _timestamp_kept(facts: list[ReportedFact]) -> Remark:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Bracket:
+class Bracket(Struct, frozen=True):
     """When an event without a timestamp occurred, and the server's own times before and after."""
 
     before: int

@@ -1,7 +1,8 @@
 """Async Event Ingestion: an event is queued, answered at once, and becomes a fact in the background."""
 
-from dataclasses import dataclass
 from math import ceil
+
+from msgspec import Struct
 
 from harness.conformance.answers import is_message_id, is_text, message_id, place
 from harness.conformance.conversation import RecordedExchange
@@ -113,8 +114,7 @@ def _fact_type(seen: tuple[ReportedFact, RecordedExchange]) -> Remark:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredLatency:
+class MeasuredLatency(Struct, frozen=True):
     """Milliseconds of consecutive requests over one connection, and of the round trip."""
 
     measured: list[float]

@@ -5,8 +5,9 @@ that no more is sent than needed; each observation says how many facts it leaves
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from harness.conformance.conversation import Conversation
 from harness.conformance.facts import Facts
@@ -66,8 +67,7 @@ class Examination:
         return seen
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Observation(Generic[T]):
+class Observation(Struct, Generic[T], frozen=True):
     """Something to send, and what to observe of it."""
 
     make: Callable[[Examination], T]
@@ -84,8 +84,7 @@ def observation(
     return lambda make: Observation(make, leaves, after)
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One sentence of the contract."""
 
     name: str

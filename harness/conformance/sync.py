@@ -1,6 +1,6 @@
 """Synchronous Ingestion: the event is processed, and the answer says what it became."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from harness.conformance.answers import is_text, message_id, moment
 from harness.conformance.conversation import RecordedExchange
@@ -11,8 +11,7 @@ from harness.conformance.statements import SINGLE, SYNC, Examination, Remark, Se
 SYNCHRONOUS = Section("Synchronous Ingestion")
 
 
-@dataclass(frozen=True, slots=True)
-class SyncRead:
+class SyncRead(Struct, frozen=True):
     """A sync exchange, and the facts of its participant right after it."""
 
     exchange: RecordedExchange

@@ -3,16 +3,16 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 TOLERANCE = 4e-7
 """The game counts in millionths: smaller differences are rounding, such as 0.333333 for a third."""
 _WIDEST = 60
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectationDifference:
+class ExpectationDifference(Struct, frozen=True):
     """A value that isn't as expected."""
 
     what: str

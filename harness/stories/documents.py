@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -36,8 +37,7 @@ _FIELDS = sorted(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ScenarioMistake:
+class ScenarioMistake(Struct, frozen=True, order=True):
     """Something wrong in a file. Lines and columns count from 1."""
 
     file: Path

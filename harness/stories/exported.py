@@ -1,8 +1,9 @@
 """An exported environment: the game with where each definition starts counting, everyone, and all facts."""
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from bq_server.game import CompiledGame, Fact, Game, compile_game
 from bq_server.moments import parse_timestamp
@@ -11,8 +12,7 @@ from harness.client import Client
 Json = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Exported:
+class Exported(Struct):
     """What an environment contains."""
 
     game: Json | None = None

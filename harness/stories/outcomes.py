@@ -1,16 +1,16 @@
 """What became of a scenario."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
+
+from msgspec import Struct, field
 
 Mode = Literal["stream", "sync", "both", "shuffled"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
-@dataclass(frozen=True, slots=True)
-class StoryFailure:
+class StoryFailure(Struct, frozen=True):
     """Something that was not as the story says."""
 
     text: str
@@ -21,8 +21,7 @@ class StoryFailure:
     """The number of the step, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoryOutcome:
+class StoryOutcome(Struct, frozen=True):
     """A scenario, played."""
 
     name: str

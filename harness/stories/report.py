@@ -5,18 +5,18 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree as ET
+
+from msgspec import Struct, field
 
 from harness.stories.outcomes import Mode, StoryOutcome
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(slots=True)
-class Report:
+class Report(Struct):
     """A run, as far as it went."""
 
     mode: Mode

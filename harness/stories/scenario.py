@@ -1,9 +1,9 @@
 """The scenario document: a story of events, and its expected outcome."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 from pydantic import Field
 
 from bq_server.game import Game
@@ -26,16 +26,14 @@ class PlayedStory(ExpectedPart):
     steps: list[TaggedStep] = Field(min_length=1)
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedGame:
+class LoadedGame(Struct, frozen=True):
     """A game of a scenario: as sent, and as parsed."""
 
     document: Json
     game: Game
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(Struct, frozen=True):
     """A story without mistakes, ready to be played."""
 
     path: Path

@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from harness.client import Client
@@ -18,8 +19,7 @@ MOST_IN_A_BATCH = 20
 MOST_COPIES = 3
 
 
-@dataclass(slots=True)
-class Chapter:
+class Chapter(Struct):
     """Events whose order of sending doesn't matter, and the step that ends them."""
 
     events: list[Json]
@@ -29,8 +29,7 @@ class Chapter:
     step: Manual | None = None
 
 
-@dataclass(slots=True)
-class ShuffledScript:
+class ShuffledScript(Struct):
     """A story as it was played, ready to be played differently."""
 
     chapters: list[Chapter] = field(default_factory=list)

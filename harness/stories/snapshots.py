@@ -3,8 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from bq_server.game import Game
 from bq_server.moments import parse_timestamp
@@ -31,8 +32,7 @@ _NAMES = ("code", "leaderboard_code", "at")
 _MOST_ENTRIES = 100
 
 
-@dataclass(slots=True)
-class Snapshot:
+class Snapshot(Struct):
     """Everyone's state."""
 
     exported: Exported

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from harness.client import Client
 from harness.private_server import PrivateServer
@@ -15,8 +16,7 @@ from harness.stories.outcomes import Mode, StoryOutcome
 from harness.stories.scenario import Scenario
 
 
-@dataclass(frozen=True, slots=True)
-class ServerUnderTest:
+class ServerUnderTest(Struct, frozen=True):
     """An environment of a running server."""
 
     url: str

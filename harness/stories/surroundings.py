@@ -1,8 +1,9 @@
 """What a run finds in an environment that isn't its own, and restores: the game and the clock."""
 
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Self
+
+from msgspec import Struct
 
 from bq_server.moments import format_timestamp, parse_timestamp
 from harness.client import Client
@@ -12,8 +13,7 @@ Json = dict[str, Any]
 MICROSECONDS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """The game and the clock of a test environment at one moment, and how many facts it had."""
 
     facts: int

@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from bq_server.game.facts import Fact
 from tests.game import kept_strategies as st

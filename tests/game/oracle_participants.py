@@ -1,7 +1,8 @@
 """Who the participant was, to the second opinion: under `@` in the properties of each fact."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from bq_server.game.facts import Fact
 from tests.game.oracle_outcome import EARNED, Outcome

@@ -1,6 +1,8 @@
 """Games whose conditions read who the participant is, and facts that change it."""
 
-from dataclasses import replace
+import dataclasses
+
+from msgspec.structs import replace
 
 from bq_server.game.facts import Fact
 from tests.game import kept_strategies as st
@@ -36,7 +38,7 @@ def asking(draw: st.DrawFn, made: st.SearchStrategy[Rules], awards: bool = False
         asked = ABOUT_AWARDS[:2] if awards else ["has(participant.attributes.team)"]
         multipliers = [*rule.get("multiplier", []), {"when": draw(st.sampled_from(asked)), "by": 1.5}]
         rule["multiplier"] = multipliers if draw(st.booleans()) else []
-    return replace(rules, document=draw(with_shared_challenges(draw(by_team(document)))))
+    return dataclasses.replace(rules, document=draw(with_shared_challenges(draw(by_team(document)))))
 
 
 @st.composite

@@ -1,9 +1,9 @@
 """Games in which facts award others than their senders, and facts that name them."""
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bq_server.game.facts import PARTICIPANT_REFERRED, Fact
 from tests.game.definition_strategies import badges, limits, on, when

@@ -1,9 +1,8 @@
 """Two stories told as one, and taken apart again: nothing is merged, everything follows from the facts."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import Fact

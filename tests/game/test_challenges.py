@@ -271,7 +271,7 @@ def test_a_new_name_or_reward_is_no_reason_to_count_anew() -> None:
 
 
 def test_a_definition_still_being_counted_looks_at_the_past_of_whom_it_meets() -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     story = Story("points: [{code: p, on: other, award: 1}]")
     story.send("e", "2026-04-01")

@@ -3,12 +3,12 @@
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bq_server.game.facts import Fact, Moment
 from bq_server.game.in_memory import InMemoryGame, fold

@@ -1,8 +1,9 @@
 """The shipped examples: good games, whose events play them."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from bq_server.game import read_badges, read_tier
 from tests.game.support import Story, at

@@ -1,11 +1,11 @@
 """Facts that award others than their senders: once each, as one fold of each participant's story."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bq_server.game.document.check import check
 from bq_server.game.facts import PARTICIPANT_REFERRED, Fact

@@ -1,10 +1,9 @@
 """Points that one participant gives another: one fact, in the stories of both."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bq_server.game import read_points, read_tier
 from bq_server.game.document.points import PointsExpiry

@@ -3,11 +3,11 @@
 import json
 import re
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bq_server.cli.harness import chaos
 from bq_server.game import check

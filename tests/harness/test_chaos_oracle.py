@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bq_server.game import Fact, Game, InMemoryGame, check, compile_game
 from bq_server.moments import SECOND

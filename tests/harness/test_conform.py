@@ -3,9 +3,9 @@
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from harness.conformance import facts
 from harness.conformance.examination import ExaminationOutcome, ExaminationPlan, every_statement, examine, select

@@ -5,10 +5,10 @@ That a chaos run passes without is held by `test_chaos`.
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from harness.chaos import chaos_run
 from harness.chaos.options import Options

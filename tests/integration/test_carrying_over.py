@@ -31,7 +31,7 @@ SCOPE = Scope(*old_database.WHO)
 
 CARRY = """
 import asyncio, os, signal, sys
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 from bq_server.store.database import Database
 from bq_server.store.rankings import Rankings

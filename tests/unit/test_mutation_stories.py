@@ -1,11 +1,11 @@
 """Which stories see a mutant: a server without a process stands in for the real one."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from harness.client import Client
 from harness.stories.documents import load

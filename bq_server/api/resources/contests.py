@@ -1,9 +1,9 @@
 """`/api/v1/contests`: entering, who leads, and the frozen result (vendor notes, 1.12)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic_core import from_json
 from starlette.responses import Response
 

@@ -1,8 +1,8 @@
 """`/api/v1/gamify/admin/game`: the game of an environment."""
 
 import asyncio
-from dataclasses import asdict
 
+from msgspec.structs import asdict
 from pydantic_core import from_json
 from starlette.responses import Response
 

@@ -2,9 +2,9 @@
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
+from msgspec import Struct
 from pydantic import Field, TypeAdapter
 from starlette.responses import Response
 
@@ -227,8 +227,7 @@ class LeaderboardsResource:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Beside:
+class _Beside(Struct, frozen=True):
     """What is told beside the places of a page, by participant or team."""
 
     before: Mapping[str, int]

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from msgspec import Struct, field
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -40,8 +40,7 @@ MOST_MISTAKES = 200
 """Most mistakes that are explained; others are for the next check. Explaining one compares it with the others."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Mistake:
+class Mistake(Struct, frozen=True, order=True):
     """Something wrong in a game document. Lines and columns count from 1."""
 
     line: int
@@ -56,8 +55,7 @@ class Mistake:
         return place + (f"{self.path}: {self.message}" if self.path else self.message)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedDocument:
+class CheckedDocument(Struct, frozen=True):
     """The outcome of a check: a game, or the errors that prevent one; and warnings, which don't."""
 
     game: Game | None

@@ -1,10 +1,10 @@
 """What must hold between definitions: unique codes, existing badges, no circular prerequisites, consistent tiers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NoReturn, assert_never
 
+from msgspec import Struct
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -20,8 +20,7 @@ from bq_server.game.document.streaks import StreakMilestone
 Location = tuple[int | str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Inconsistency:
+class Inconsistency(Struct, frozen=True):
     """A mistake between definitions, and the place in the document where it is best corrected."""
 
     location: Location

@@ -6,10 +6,10 @@ Scalars follow the core schema of YAML 1.2: `on` is a string, and so is a date.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 import yaml
+from msgspec import Struct, field
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 MAX_BYTES = 1_000_000
@@ -25,8 +25,7 @@ Path = tuple[int | str, ...]
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SourcePosition:
+class SourcePosition(Struct, frozen=True, order=True):
     """A position in a document, both from 1."""
 
     line: int = 1
@@ -41,8 +40,7 @@ class DocumentError(ValueError):
         self.place = place
 
 
-@dataclass(slots=True)
-class Document:
+class Document(Struct):
     """What a text contains, and where."""
 
     data: Any = None

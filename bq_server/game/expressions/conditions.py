@@ -4,11 +4,11 @@ import logging
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import cel
+from msgspec import Struct
 
 from bq_server.game.expressions.costs import MAX_STEPS, Cost, only, said
 from bq_server.game.expressions.moment_parts import ACCESSORS, zoned
@@ -191,8 +191,7 @@ class Variables:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class ExpressionFailure:
+class ExpressionFailure(Struct, frozen=True):
     """An expression had no usable value for a fact; the message says why."""
 
     message: str

@@ -1,7 +1,8 @@
 """What the check refuses although the engine compiles it: what could never be evaluated, or never within the budget."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.game.expressions.costs import MAX_NESTING, MAX_STEPS, Cost, nesting
 from bq_server.game.expressions.moment_parts import ACCESSORS, zone
@@ -27,8 +28,7 @@ _METHODS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ExpressionRefusal:
+class ExpressionRefusal(Struct, frozen=True):
     """What is wrong, and the offset in the expression where it is."""
 
     message: str

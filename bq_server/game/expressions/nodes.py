@@ -1,26 +1,24 @@
 """The nodes of a CEL expression, as `bq_server.game.expressions.parser` reads them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class LiteralNode:
+class LiteralNode(Struct, frozen=True):
     """A constant. `kind` is one of int, uint, double, string, bytes, bool, null."""
 
     kind: str
     value: int | float | str | bytes | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class NameNode:
+class NameNode(Struct, frozen=True):
     """A variable, or the name of a type."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemberNode:
+class MemberNode(Struct, frozen=True):
     """`operand.field`, or with `test` the macro `has(operand.field)`."""
 
     operand: "Node"
@@ -28,16 +26,14 @@ class MemberNode:
     test: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class IndexNode:
+class IndexNode(Struct, frozen=True):
     """`operand[key]`."""
 
     operand: "Node"
     key: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class CallNode:
+class CallNode(Struct, frozen=True):
     """`name(args)` or `target.name(args)`; `at` is the offset of the name in the source."""
 
     name: str
@@ -46,16 +42,14 @@ class CallNode:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class UnaryNode:
+class UnaryNode(Struct, frozen=True):
     """`!operand` or `-operand`."""
 
     operator: str
     operand: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class BinaryNode:
+class BinaryNode(Struct, frozen=True):
     """Arithmetic, a comparison or `in`."""
 
     operator: str
@@ -63,16 +57,14 @@ class BinaryNode:
     right: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class LogicNode:
+class LogicNode(Struct, frozen=True):
     """`&&` or `||` between two parts or more."""
 
     operator: str
     parts: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChoiceNode:
+class ChoiceNode(Struct, frozen=True):
     """`condition ? positive : negative`."""
 
     condition: "Node"
@@ -80,29 +72,25 @@ class ChoiceNode:
     negative: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class ListNode:
+class ListNode(Struct, frozen=True):
     """`[items]`."""
 
     items: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MapNode:
+class MapNode(Struct, frozen=True):
     """`{key: value}`."""
 
     entries: tuple[tuple["Node", "Node"], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MessageNode:
+class MessageNode(Struct, frozen=True):
     """`Type{field: value}`, which the engine reads and never evaluates."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class MacroNode:
+class MacroNode(Struct, frozen=True):
     """`source.kind(variable, body)`; of `map` with three arguments, the second is `condition`."""
 
     kind: str

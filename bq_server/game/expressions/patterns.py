@@ -5,7 +5,8 @@ counted repetition multiplies that. The figures are in the steps of `costs`, mea
 """
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _BASE = 2_500
 """Compiling anything at all, with the first class of its kind."""
@@ -37,8 +38,7 @@ _IN_CLASS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PatternCost:
+class PatternCost(Struct, frozen=True):
     """Steps to compile a pattern, and to match one character of a text with it."""
 
     compiling: int

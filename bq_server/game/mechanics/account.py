@@ -1,7 +1,8 @@
 """The account of each cause in the points ledger: what was given, taken back by a void, and given again."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from bq_server import causes
 from bq_server.game.facts import Fact

@@ -1,7 +1,6 @@
 """Badges: earned by criteria, awarded by a reward or by hand, never taken back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bq_server import causes
@@ -17,7 +16,6 @@ from bq_server.game.recipients import award_to, told_to
 from bq_server.game.state import keys
 
 
-@dataclass(slots=True)
 class BadgeRule(QuestRule):
     """A badge with criteria."""
 

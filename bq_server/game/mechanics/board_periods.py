@@ -2,8 +2,9 @@
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from datetime import UTC, date, tzinfo
+
+from msgspec import Struct
 
 from bq_server.game.document.leaderboards import Leaderboard, Window, WindowName
 from bq_server.game.facts import timezone
@@ -22,8 +23,7 @@ PeriodOfWindow = tuple[WindowName, str]
 """A window and the name of one of its periods."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeasonDates:
+class SeasonDates(Struct, frozen=True):
     """A season, in microseconds."""
 
     period: str
@@ -32,8 +32,7 @@ class SeasonDates:
     ends_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class BoardPeriods:
+class BoardPeriods(Struct, frozen=True):
     """The windows of one leaderboard."""
 
     names: tuple[WindowName, ...]

@@ -4,8 +4,9 @@ A team is those for whom an attribute has the same text. A score belongs to the 
 the fact happened, so that a change of team only concerns what comes after it.
 """
 
-from dataclasses import dataclass
 from typing import Any, Self
+
+from msgspec import Struct
 
 from bq_server.game.attributes import Attributes
 from bq_server.game.document.leaderboards import Leaderboard
@@ -18,8 +19,7 @@ MAX_TEAM_NAME = 255
 """Characters, as many as the id of a participant may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class BoardTeams:
+class BoardTeams(Struct, frozen=True):
     """How a leaderboard ranks teams."""
 
     attribute: str

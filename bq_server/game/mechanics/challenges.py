@@ -1,9 +1,10 @@
 """Challenges: objectives within a time, milestones on the way, rewards at the end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
+
+from msgspec.structs import replace
 
 from bq_server import causes
 from bq_server.game.document.challenges import Challenge, FixedDuration, RollingDuration
@@ -30,7 +31,6 @@ from bq_server.game.state import keys
 from bq_server.moments import PLAUSIBLE_FROM
 
 
-@dataclass(slots=True)
 class ChallengeRule(QuestRule):
     """A challenge."""
 

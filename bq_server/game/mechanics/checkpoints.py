@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from bq_server.game.facts import Moment
 from bq_server.game.state.keys import Cell
@@ -18,8 +19,7 @@ MAX_ALL_MEMBERS = 128
 """Most members of sets in all checkpoints together."""
 
 
-@dataclass(slots=True)
-class Checkpoints:
+class Checkpoints(Struct):
     """Each stands for all facts of a course up to its moment, in order. They are kept as JSON."""
 
     compacted: int = 0

@@ -1,9 +1,10 @@
 """Contests: the scores of those who entered, and the places that facts gave when the result was frozen."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.game.document.contests import Contest
 from bq_server.game.effects import Verdict
@@ -34,8 +35,7 @@ LIVE, FINAL = "live", "final"
 """The rankings of a contest: as the scores are, and as it was frozen."""
 
 
-@dataclass(slots=True)
-class ContestRule(Rule):
+class ContestRule(Struct, Rule):
     """A contest. It counts what happened between its dates, for those who entered, whenever they did."""
 
     key: str

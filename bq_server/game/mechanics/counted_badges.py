@@ -5,8 +5,9 @@ The count only grows, so facts may arrive in any order; negative amounts don't c
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server import causes
 from bq_server.game.document.badges import Badge
@@ -38,8 +39,7 @@ MOST_AT_ONCE = 1_000
 _BELOW_ZERO = "an amount below zero doesn't count towards a badge that is earned again"
 
 
-@dataclass(slots=True)
-class CountedBadgeRule(Rule):
+class CountedBadgeRule(Struct, Rule):
     """A badge with levels, or a repeatable one. Its cell holds the value and how often it awarded the badge."""
 
     key: str

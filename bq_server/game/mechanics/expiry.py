@@ -6,8 +6,9 @@ that expires by then, less everything ever taken. The order of arrival doesn't c
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from bq_server.game.document.points import PointsExpiry
 from bq_server.game.mechanics.account import standing_entries
@@ -21,8 +22,7 @@ NEVER = 2**63 - 1
 """Stands for a moment beyond the calendar."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiringPoints:
+class ExpiringPoints(Struct, frozen=True):
     """Points that are left, and when they expire, in microseconds."""
 
     amount: int

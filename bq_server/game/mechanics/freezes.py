@@ -6,8 +6,9 @@ what became of it is computed from that, from the first record on, and so a late
 """
 
 from bisect import bisect_right, insort
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streak_calendar import StreakCalendar
@@ -43,8 +44,7 @@ class Stand(NamedTuple):
     """The periods that freezes covered since the last record."""
 
 
-@dataclass(frozen=True, slots=True)
-class FreezeRules:
+class FreezeRules(Struct, frozen=True):
     """The compiled freezes of a streak."""
 
     monthly: int
@@ -65,7 +65,6 @@ class FreezeRules:
         return Stock(min(have, self.most), month, max(period, stock.period))
 
 
-@dataclass(slots=True)
 class FrozenRuns(Runs):
     """The periods of a streak that has freezes."""
 

@@ -5,8 +5,9 @@ a minimum the first fact that had it, for distinct values and days the first fac
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from bq_server.game.document.criteria import Aggregate, Metric
 from bq_server.game.document.leaderboards import Leaderboard, WindowName
@@ -40,8 +41,7 @@ NEVER_REACHED = 2**63 - 1
 """Stands for when a score that never changed was reached: it ranks last among equals."""
 
 
-@dataclass(frozen=True, slots=True)
-class BoardScore:
+class BoardScore(Struct, frozen=True):
     """A participant's place in a ranking, for the caller's index; the cell contains the same."""
 
     participant_id: str
@@ -57,8 +57,7 @@ class BoardScore:
     """The score in the rule's own unit, if `score` can't express it exactly."""
 
 
-@dataclass(frozen=True, slots=True)
-class BoardOrder:
+class BoardOrder(Struct, frozen=True):
     """How the scores of a leaderboard become ranks. Rankings are sorted from the highest number down."""
 
     ascending: bool = False
@@ -98,8 +97,7 @@ class ScoreFrame(NamedTuple):
         return score if self.team is None else {**score, "team": self.team}
 
 
-@dataclass(slots=True)
-class LeaderboardRule(Rule):
+class LeaderboardRule(Struct, Rule):
     """A leaderboard with its own metric."""
 
     key: str
@@ -238,8 +236,7 @@ class LeaderboardRule(Rule):
             new[member] = list(fact.moment)
 
 
-@dataclass(slots=True)
-class PointsBoardRule(Rule):
+class PointsBoardRule(Struct, Rule):
     """A leaderboard by points earned. It listens to no facts: its scores follow from the ledger, which loads them."""
 
     key: str

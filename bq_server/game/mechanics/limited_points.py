@@ -11,7 +11,6 @@ cooldown, a late fact may change which of all later ones count, and so asks for 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from bq_server.game.document.points import PointsRule
@@ -51,8 +50,7 @@ class PaidPlace(NamedTuple):
     points: int
 
 
-@dataclass(slots=True, kw_only=True)
-class LimitedPointsRule(PointsRuleCompiled):
+class LimitedPointsRule(PointsRuleCompiled, kw_only=True):
     """A points rule with a limit or a cooldown."""
 
     quota: Quota

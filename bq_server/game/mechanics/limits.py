@@ -6,9 +6,10 @@ periods. A period is the ordinal of a day, week or month in the zone that held a
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, timedelta, tzinfo
 from typing import Any, assert_never
+
+from msgspec.structs import replace
 
 from bq_server.game.document.criteria import Cooldown, Criteria, Limit, Per
 from bq_server.game.document.fields import Period

@@ -1,7 +1,8 @@
 """Measures: what one fact adds to an aggregate, before any state is read."""
 
-from dataclasses import dataclass
 from typing import assert_never
+
+from msgspec import Struct
 
 from bq_server.game.document.criteria import Aggregate, Metric
 from bq_server.game.effects import Verdict
@@ -17,8 +18,7 @@ Amount = int | str
 Of a part with a limit, text that begins with what the limit needs: see `limits.LimitedMeasure`."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartReading:
+class PartReading(Struct, frozen=True):
     """A fact as one part of a definition reads it; there is an amount if and only if it matched."""
 
     part: int
@@ -27,8 +27,7 @@ class PartReading:
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """A fact with what the parts of one definition read from it."""
 
     fact: Fact

@@ -1,9 +1,10 @@
 """Multipliers: what a points rule pays is multiplied at some times, for some participants or for some events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from fractions import Fraction
+
+from msgspec import Struct
 
 from bq_server.game.document.fields import WEEKDAYS
 from bq_server.game.document.points import Multiplier, MultiplierPeriod, PointsRule
@@ -15,8 +16,7 @@ from bq_server.game.mechanics.periods import local_date
 from bq_server.game.mechanics.rule import micros
 
 
-@dataclass(frozen=True, slots=True)
-class FactorPeriod:
+class FactorPeriod(Struct, frozen=True):
     """When a factor applies."""
 
     starts_at: int | None
@@ -34,8 +34,7 @@ class FactorPeriod:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Factor:
+class Factor(Struct, frozen=True):
     """A factor, and when and on which events it applies."""
 
     by: Fraction

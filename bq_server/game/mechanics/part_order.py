@@ -4,8 +4,9 @@ Meeting it earlier makes what came meanwhile count. A turn keeps the facts that 
 the part earlier, however late it arrives, shows which those are without reading stored facts.
 """
 
-from dataclasses import dataclass
 from typing import Any, Self
+
+from msgspec import Struct
 
 from bq_server.game.facts import Moment
 from bq_server.game.mechanics.measures import Amount
@@ -19,8 +20,7 @@ Counted = dict[tuple[Moment, int], Amount]
 """What was counted: amounts, by moment and part."""
 
 
-@dataclass(slots=True)
-class PartOrder:
+class PartOrder(Struct):
     """The facts that led to where a part was met."""
 
     part: int

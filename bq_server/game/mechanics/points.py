@@ -1,8 +1,9 @@
 """Points: the rules that award them, and the ledger, from which tiers and rankings by points follow."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from bq_server import causes
 from bq_server.game.document.badges import Badge
@@ -36,8 +37,7 @@ from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
 
-@dataclass(slots=True)
-class PointsRuleCompiled(Rule):
+class PointsRuleCompiled(Struct, Rule):
     """A points rule. It keeps no state: each fact is paid separately, once."""
 
     key: str
@@ -121,8 +121,7 @@ def points_rule(rule: PointsRule, applied_seq: int) -> PointsRuleCompiled:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Treasury:
+class Treasury(Struct, frozen=True):
     """What follows from awards: badges held, the points ledger, tiers, and leaderboards by points."""
 
     badges: dict[str, Badge]
@@ -185,8 +184,7 @@ def held_count(held: Cell | None, cause: str, *, counted: bool) -> int | None:
     return count + 1
 
 
-@dataclass(slots=True)
-class Payout:
+class Payout(Struct):
     """A participant's awards of one batch."""
 
     treasury: Treasury

@@ -1,9 +1,11 @@
 """What badges with criteria and challenges share: keeping a quest in a cell, in any order or as a course."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import Variables
@@ -31,8 +33,7 @@ from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
 
-@dataclass(slots=True)
-class QuestState:
+class QuestState(Struct):
     """A quest's state between loading and writing a cell."""
 
     progress: Progress
@@ -47,8 +48,7 @@ class QuestState:
         return {"p": self.progress.dump(), "k": list(self.newest) if self.newest is not None else None}
 
 
-@dataclass(slots=True)
-class QuestRule(Rule):
+class QuestRule(Struct, Rule):
     """A definition that is a quest. Subclasses define what reaching something means."""
 
     key: str

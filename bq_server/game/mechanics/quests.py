@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Self, assert_never
+
+from msgspec import Struct, field
 
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import Moment
@@ -21,8 +22,7 @@ COMPLETE = "complete"
 """The mark of a quest whose parts are all met."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quest:
+class Quest(Struct, frozen=True):
     """The compiled parts of a quest."""
 
     measures: tuple[Measure, ...]
@@ -86,8 +86,7 @@ class Quest:
         return any(measure.aggregate == "sum" for measure in self.measures)
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(Struct):
     """How far a participant is."""
 
     values: list[int | None]

@@ -4,9 +4,12 @@ A round's cell is kept apart: a fact reads that of the round it falls into, howe
 own cell holds which rounds were completed.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bq_server.game.document.challenges import Challenge, RecurringDuration
 from bq_server.game.document.fields import Period
@@ -29,8 +32,7 @@ Rounds = Days
 """Numbers of rounds, as a set of days is kept."""
 
 
-@dataclass(slots=True)
-class RecurringChallengeRule(Rule):
+class RecurringChallengeRule(Struct, Rule):
     """A challenge in rounds."""
 
     key: str
@@ -162,9 +164,9 @@ class RecurringChallengeRule(Rule):
         period = period_name(number, self.every)
         match effect:
             case MilestoneReached():
-                return replace(effect, code=self.code, period=period)
+                return dataclasses.replace(effect, code=self.code, period=period)
             case ObjectiveProgressed() | ChallengeProgressed() | Enrolled():
-                return replace(effect, challenge=self.code, period=period)
+                return dataclasses.replace(effect, challenge=self.code, period=period)
             case _:
                 return effect
 

@@ -1,11 +1,12 @@
 """The shape every mechanic has: a rule reads facts, names the cells and the history it needs, and steps."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple, assert_never
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from pydantic import BaseModel
 
 from bq_server.causes import currency_of, in_any_currency, in_currency, origin
@@ -20,8 +21,7 @@ from bq_server.game.recipients import AwardTo
 from bq_server.game.state.keys import Cell, Cells, badge
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """Which facts a definition counts at all."""
 
     applied_seq: int
@@ -70,8 +70,7 @@ class Rewards(NamedTuple):
 NO_REWARDS = Rewards()
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """Something reached: what it awards, once, and which fact caused it."""
 
     fact: Fact
@@ -86,8 +85,7 @@ class Grant:
     """Whether it was given before and taken back."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryNeed:
+class HistoryNeed(Struct, frozen=True):
     """A rule's need to see past facts again before it can step."""
 
     fact_types: frozenset[str]
@@ -101,8 +99,7 @@ class HistoryNeed:
     """Facts from this event time on are not needed, though they may be included; None if all are."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(Struct, frozen=True):
     """An entry of the points ledger, as the caller keeps it."""
 
     cause: str
@@ -115,8 +112,7 @@ class LedgerEntry:
     """Of that fact, where it is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleHistory:
+class RuleHistory(Struct, frozen=True):
     """What a `HistoryNeed` asked for: the past as this rule reads it."""
 
     hits: Sequence[Hit]
@@ -128,8 +124,7 @@ class RuleHistory:
     """The fact that voids others, where that is why the past is looked at: what was given may be taken back."""
 
 
-@dataclass(slots=True)
-class RuleOutcome:
+class RuleOutcome(Struct):
     """What a rule's step changes and causes."""
 
     cells: dict[str, Cell | None] = field(default_factory=dict)
@@ -286,8 +281,7 @@ Step = tuple[str, str, Rewards]
 """Something to reach: its name, the cause of its award, and the award."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dues:
+class Dues(Struct, frozen=True):
     """What is still owed for steps that were given before."""
 
     rewards: Mapping[str, Rewards]

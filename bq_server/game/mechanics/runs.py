@@ -5,8 +5,9 @@ A streak's runs are what the reaches of its records connect, and more facts only
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Self
+
+from msgspec import Struct, field
 
 from bq_server.game.facts import Moment
 from bq_server.game.state.keys import Cell
@@ -15,8 +16,7 @@ KEPT_PERIODS = 128
 """How far behind the newest period a fact may fall without any history."""
 
 
-@dataclass(slots=True)
-class Runs:
+class Runs(Struct):
     """The periods recorded: stretches without a gap as `[first, last, reach]`, and how older ones ended."""
 
     stretches: list[list[int]] = field(default_factory=list)

@@ -7,9 +7,10 @@ something has, so that no order of arrival makes another group, another total or
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from math import ceil
+
+from msgspec.structs import replace
 
 from bq_server.game.document.challenges import Challenge
 from bq_server.game.document.criteria import Criteria
@@ -44,13 +45,12 @@ class ToldMeasure(Measure):
         self.aggregate = "max"
 
 
-@dataclass(slots=True)
-class SharedChallengeRule(ChallengeRule):
+class SharedChallengeRule(ChallengeRule, kw_only=True):
     """A challenge that the participants of one value of an attribute share."""
 
-    share: Measure = field(kw_only=True)
+    share: Measure
     """What an event of a member adds."""
-    groups: BoardTeams = field(kw_only=True)
+    groups: BoardTeams
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """How far the group has come; or what the fact adds, and for which group. Nobody needs to enrol."""
@@ -164,7 +164,7 @@ def shared_challenge_rule(challenge: Challenge, shared_by: str, applied_seq: int
     """Compile a challenge that groups share."""
     alone = challenge_rule(challenge, applied_seq)
     objective = challenge.objectives[0]
-    own = {each.name: getattr(alone, each.name) for each in fields(alone)}
+    own = {name: getattr(alone, name) for name in alone.__struct_fields__}
     return SharedChallengeRule(
         **own
         | {

@@ -5,10 +5,11 @@ the other way round, it reaches back to every period from `reach` on.
 """
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, date, tzinfo
 from functools import lru_cache
 from typing import assert_never
+
+from msgspec import Struct
 
 from bq_server.game.document.fields import WEEKDAYS, Period
 from bq_server.game.document.streaks import Streak
@@ -27,8 +28,7 @@ from bq_server.game.mechanics.periods import (
 _MINUTE = HOUR // 60
 
 
-@dataclass(frozen=True, slots=True)
-class StreakCalendar:
+class StreakCalendar(Struct, frozen=True):
     """When a streak's periods begin and end, in a zone."""
 
     period: Period | None

@@ -1,9 +1,10 @@
 """Streaks: calendar periods in a row with enough matching facts, which may come in any order."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server import causes
 from bq_server.game.document.streaks import Streak, StreakPeriod
@@ -48,8 +49,7 @@ _ABOUT_IT = frozenset({TIMEZONE_CHANGED, FREEZE_BOUGHT, FREEZE_USED})
 """Facts that record nothing."""
 
 
-@dataclass(slots=True)
-class StreakRule(Rule):
+class StreakRule(Struct, Rule):
     """A streak."""
 
     key: str

@@ -1,7 +1,5 @@
 """Leaderboards of teams with their own metric: a member's scores, each for the team that the fact was for."""
 
-from dataclasses import dataclass, field, fields
-
 from bq_server.game.document.criteria import Metric
 from bq_server.game.document.leaderboards import Leaderboard
 from bq_server.game.expressions.conditions import Variables
@@ -14,11 +12,10 @@ TEAM = 1
 """The part that says which team the participant was of."""
 
 
-@dataclass(slots=True)
-class TeamBoardRule(LeaderboardRule):
+class TeamBoardRule(LeaderboardRule, kw_only=True):
     """A leaderboard of teams. A participant's own score is one for each team that they were of."""
 
-    teams: BoardTeams = field(kw_only=True)
+    teams: BoardTeams
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """What the metric reads, and for which team."""
@@ -39,4 +36,4 @@ class TeamBoardRule(LeaderboardRule):
 def team_board_rule(board: Leaderboard, metric: Metric, teams: BoardTeams, applied_seq: int) -> TeamBoardRule:
     """Compile a leaderboard of teams with its own metric."""
     alone = leaderboard_rule(board, metric, applied_seq)
-    return TeamBoardRule(**{each.name: getattr(alone, each.name) for each in fields(alone)}, teams=teams)
+    return TeamBoardRule(**{name: getattr(alone, name) for name in alone.__struct_fields__}, teams=teams)

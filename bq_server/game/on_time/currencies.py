@@ -1,6 +1,6 @@
 """What one fact has earned in a game of several currencies: each has its balance, its tiers and its leaderboards."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bq_server.game.effects import POINTS
 from bq_server.game.facts import Fact

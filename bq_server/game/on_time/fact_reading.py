@@ -1,8 +1,9 @@
 """What the rules read from a fact, before any state is read."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.game.effects import RuleWarning
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
@@ -19,8 +20,7 @@ Warnings = dict[tuple[str, str], RuleWarning]
 _UNASKED = object()
 
 
-@dataclass(slots=True)
-class FactReading:
+class FactReading(Struct):
     """A fact with what the tracks that it concerns read from it."""
 
     fact: Fact

@@ -1,8 +1,9 @@
 """What every mechanic's track has."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
@@ -14,8 +15,7 @@ Parts = Sequence[tuple[int, Amount]]
 """For each part of a definition that a fact matches: its number, and what the fact adds to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What a part of a definition asks of a fact."""
 
     part: int

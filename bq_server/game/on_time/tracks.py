@@ -1,7 +1,8 @@
 """The tracks of a game, by the type of the facts they fold."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bq_server.game.facts import CUSTOM_PREFIX, Fact
 from bq_server.game.mechanics.badges import BadgeRule
@@ -32,8 +33,7 @@ from bq_server.game.on_time.track import Track
 from bq_server.game.on_time.turn import ParticipantTurn
 
 
-@dataclass(frozen=True, slots=True)
-class Tracks:
+class Tracks(Struct, frozen=True):
     """The on-time path of a compiled game."""
 
     readers: Mapping[str, Reader]

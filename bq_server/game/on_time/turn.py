@@ -1,7 +1,8 @@
 """One participant's turn in a batch: the state, as it changes fact by fact."""
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from bq_server.game.effects import PackedEffect
 from bq_server.game.facts import Fact
@@ -23,8 +24,7 @@ class Paid(NamedTuple):
     fact: Fact
 
 
-@dataclass(slots=True)
-class Award:
+class Award(Struct):
     """Something reached by the current fact: what it awards."""
 
     at: int
@@ -38,8 +38,7 @@ ScoreOf = tuple[str, str, str]
 """A board (`<kind>/<code>`), a window and a period."""
 
 
-@dataclass(slots=True)
-class ParticipantTurn:
+class ParticipantTurn(Struct):
     """A participant's state while facts of a batch are folded. It is changed in place."""
 
     participant_id: str

@@ -16,13 +16,13 @@ JSON of this program.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec import Struct
 
 from bq_server.store.migrations import first_release
 from bq_server.store.queries import load
@@ -53,8 +53,7 @@ _CELL = (*_WHO, "cell")
 _PLACE = ("project", "environment", "board", "time_window", "period", "participant_id")
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """The conversion of one table, in the order of its key."""
 
     name: str

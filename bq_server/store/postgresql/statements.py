@@ -6,10 +6,11 @@ is written; the others have another text, under the same name, in `statements.sq
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from msgspec import Struct
 
 from bq_server.store.queries import load
 
@@ -18,8 +19,7 @@ _PARTS = re.compile(r"--[^\n]*|'[^']*'|\"[^\"]*\"|::\w+|:(?P<name>[a-z_]\w*)|(?P
 """Comments, texts, names and casts, in which no parameter is looked for, or a parameter."""
 
 
-@dataclass(frozen=True, slots=True)
-class SqlStatement:
+class SqlStatement(Struct, frozen=True):
     """A statement as PostgreSQL gets it."""
 
     sql: str

@@ -1,9 +1,9 @@
 """Claims: how they are written, which one an event has, and taking keys on the sync path."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from bq_server.concurrency.group_commit import GroupClosed
 from bq_server.events import Event, Scope
