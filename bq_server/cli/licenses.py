@@ -1,6 +1,5 @@
 """The licences of everything that this program is made of."""
 
-import json
 import platform
 import re
 import sysconfig
@@ -30,9 +29,11 @@ class LicensedPart(Struct, frozen=True):
 
 def parts() -> list[LicensedPart]:
     """Everything in this executable, or, from a source tree, everything in this Python environment."""
+    from pydantic_core import from_json
+
     collected = files("bq_server") / COLLECTED
     if collected.is_file():
-        return [LicensedPart(**each) for each in json.loads(collected.read_bytes())]
+        return [LicensedPart(**each) for each in from_json(collected.read_bytes())]
     return ordered([*map(from_distribution, distributions()), python_itself(), *within_wheels()])
 
 

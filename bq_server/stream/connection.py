@@ -77,6 +77,8 @@ async def connect(url: str, *, timeout: float = WRITE_TIMEOUT) -> AsyncIterator[
             if sentinel.is_of_sentinels(url)
             else redis.BlockingConnectionPool.from_url(url, **options)
         )
+        # It connects to nothing yet, and refuses what it doesn't know of the URL's query.
+        pool.make_connection()  # type: ignore[no-untyped-call]
         client = redis.Redis.from_pool(pool)
     except (ValueError, TypeError) as error:
         raise StreamUnusable(f"--redis-url (BQ_REDIS_URL) is not a Redis URL: {error}") from None

@@ -56,7 +56,9 @@ class SentinelUrl:
         if not name or not (database or "0").isdecimal():
             raise ValueError(f"it must name the primary as the sentinels do: {FORM}")
         username, _, password = map(unquote, user.partition(":"))
-        query = _query(parts.query)
+        query, tls = _query(parts.query), parts.scheme == "rediss+sentinel"
+        if CERTIFICATES in query and not tls:
+            raise ValueError(f"{CERTIFICATES} is for TLS: rediss+sentinel://")
         own = {CERTIFICATES: query[CERTIFICATES]} if CERTIFICATES in query else {}
         login = {"username": username, "password": password, **own}
         for_sentinels = {part: query[name] for name, part in _OF_SENTINELS.items() if name in query} | own
@@ -64,7 +66,7 @@ class SentinelUrl:
             tuple(_host(each) for each in hosts.split(",")),
             unquote(name),
             int(database or 0),
-            parts.scheme == "rediss+sentinel",
+            tls,
             {part: value for part, value in login.items() if value},
             for_sentinels,
         )

@@ -280,6 +280,18 @@ def test_an_erased_referrer_refers_nobody_and_who_was_referred_counts_no_more(bq
     assert made(bq, "ada")["code"] != code, "somebody new of that name"
 
 
+def test_a_code_imported_without_a_campaign_has_none(bq: Project) -> None:
+    code = made(bq, "ada")["code"]
+    lines = export(bq)
+    for line in lines:
+        if "fact" in line:
+            del line["fact"]["properties"]["campaign_id"]
+    bq.post("/sandbox/reset", {})
+    assert import_lines(bq, lines).status_code == 200
+    assert valid(bq, code) == {"valid": True, "code": code, "referrer_id": "ada", "campaign_id": None}
+    assert made(bq, "ada")["code"] == code
+
+
 def test_an_export_holds_codes_and_referrals(bq: Project) -> None:
     code = made(bq, "ada", CAMPAIGN)["code"]
     convert(bq, code, "bob")

@@ -4,13 +4,14 @@ The harness must see every one of them. A mutant is the real server with a part 
 """
 
 import asyncio
-import dataclasses
 import math
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import timezone as fixed
 from typing import Any
+
+from msgspec import structs
 
 Mutant = Callable[[], None]
 """Puts the mistake in."""
@@ -134,7 +135,7 @@ def forgets_timestamps_in_the_stream() -> None:
 
     def late(cls: Any, payload: bytes, message_id: str) -> Any:
         event = read(cls, payload, message_id)
-        return dataclasses.replace(event, occurred_at=event.received_at)
+        return event._replace(occurred_at=event.received_at)
 
     replace(Event, "from_payload", classmethod(late))
 
@@ -167,7 +168,7 @@ def ranks_by_days_of_utc() -> None:
     from bq_server.game.mechanics.board_periods import BoardPeriods
 
     of = BoardPeriods.of.__func__  # type: ignore[attr-defined]
-    replace(BoardPeriods, "of", classmethod(lambda cls, board: dataclasses.replace(of(cls, board), zone=UTC)))
+    replace(BoardPeriods, "of", classmethod(lambda cls, board: structs.replace(of(cls, board), zone=UTC)))
 
 
 def ends_no_season() -> None:
@@ -178,9 +179,7 @@ def ends_no_season() -> None:
 
     def endless(cls: Any, board: Any) -> Any:
         found = of(cls, board)
-        return dataclasses.replace(
-            found, seasons=tuple(dataclasses.replace(each, ends_at=2**62) for each in found.seasons)
-        )
+        return structs.replace(found, seasons=tuple(structs.replace(each, ends_at=2**62) for each in found.seasons))
 
     replace(BoardPeriods, "of", classmethod(endless))
 
@@ -309,7 +308,7 @@ def _drop_unique_keys() -> None:
 
     def of_nothing(*where: Any) -> Any:
         """What there is before a batch, but for the facts that its events repeat."""
-        return dataclasses.replace(before(*where), by_event=_Forgetful(), by_key=_Forgetful())
+        return structs.replace(before(*where), by_event=_Forgetful(), by_key=_Forgetful())
 
     replace(batch, "before", of_nothing)
     scripts = migrations.available()

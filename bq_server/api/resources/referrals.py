@@ -107,7 +107,7 @@ class ReferralsResource:
             valid=fact is not None,
             code=code,
             referrer_id=None if fact is None else fact.participant_id,
-            campaign_id=None if fact is None else from_json(fact.properties)["campaign_id"],
+            campaign_id=None if fact is None else from_json(fact.properties).get("campaign_id"),
         )
         return json_response(answer)
 

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict
 
 from bq_server import __version__
-from bq_server.cli import program
+from bq_server.cli import licenses, program
 from bq_server.runtime import frozen, unpacked
 
 BUNDLE = "/tmp/_MEI00000001abcdef"
@@ -134,6 +135,13 @@ def test_version_as_json() -> None:
 
 def test_no_commit_is_known_outside_a_checkout(tmp_path: Path) -> None:
     assert program.commit_of(tmp_path) is None
+
+
+def test_licences_as_they_were_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected = licenses.parts()[:3]
+    (tmp_path / licenses.COLLECTED).write_text(json.dumps([asdict(part) for part in collected]), "utf-8")
+    monkeypatch.setattr(licenses, "files", lambda _: tmp_path)
+    assert licenses.parts() == collected
 
 
 def test_licences_from_source() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from bq_server.runtime.streams_used import place_of
+from bq_server.stream.connection import StreamUnusable, connect
 from bq_server.stream.sentinel import SentinelUrl, is_of_sentinels
 
 
@@ -34,11 +35,20 @@ def test_a_url_with_what_it_must_have() -> None:
         ("redis+sentinel://a,/queue", "host is missing"),
         ("redis+sentinel://a:x/queue", "Port could not be cast"),
         ("redis+sentinel://a/queue?password=p", "password is not known"),
+        ("redis+sentinel://a/queue?ssl_ca_certs=/ca.pem", "is for TLS"),
     ],
 )
 def test_a_url_that_is_none(url: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         SentinelUrl.parse(url)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("url", ["redis://a/0?ssl_ca_certs=/ca.pem", "redis://a/0?certificates=/ca.pem"])
+async def test_a_query_that_no_connection_knows_is_told_at_once(url: str) -> None:
+    with pytest.raises(StreamUnusable, match="BQ_REDIS_URL"):
+        async with connect(url):
+            pass
 
 
 def test_only_such_urls_name_sentinels() -> None:
