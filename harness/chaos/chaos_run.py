@@ -104,6 +104,7 @@ class _Run:
         self._tell = tell
         self._ledger = ChaosLedger(options)
         start = _now()
+        self._start = start
         self._document = game.document(start, options.seconds)
         self._history = history.make(options, start)
         self._deeds = deeds.plan(options)
@@ -136,8 +137,14 @@ class _Run:
         return ledger
 
     def _prepare(self, client: Client) -> list[dict[str, Any]]:
-        """Apply the game, and send entries, time zones and enrolments; returns the facts that these became."""
+        """Apply the game, and send teams, entries, time zones and enrolments; returns the facts that these became."""
         client.apply(self._document)
+        client.clock.set(format_timestamp(self._start - game.TEAMS_KNOWN_FOR))
+        for number, participant_id in enumerate(history.participants(self._options)):
+            if team := game.team_of(number):
+                body = {"participant_id": participant_id, "attributes": {"team": team}}
+                client.call("POST", "/gamify/participants", body)
+        client.clock.reset()
         for number, participant_id in enumerate(history.participants(self._options)):
             for code in (game.FINAL, game.SPRINT) if number % 2 else (game.SPRINT,):
                 client.call("POST", f"/contests/{code}/enter", {"participant_id": participant_id})

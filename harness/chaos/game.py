@@ -36,6 +36,17 @@ FINAL, SPRINT = "final", "sprint"
 """Contests that end in the middle of a run: one is frozen when all has arrived, the other while faults strike."""
 FINAL_FREEZES_AFTER = 2 * DAY
 
+RELAY, CLIMB = "relay", "climb"
+"""The challenges that teams share: one without an end, and one that ends in the middle of a run."""
+TEAM_SIZE = 4
+TEAMS_KNOWN_FOR = 20 * DAY
+"""How long before a run everybody is in a team: what is later than that counts for it."""
+
+
+def team_of(number: int) -> str | None:
+    """The team of a participant by number: so many in each, and then one without."""
+    return None if number % (TEAM_SIZE + 1) == TEAM_SIZE else f"team-{number // (TEAM_SIZE + 1)}"
+
 
 def document(start: int, seconds: float) -> dict[str, Any]:
     """The game, for events sent from the moment `start` (in microseconds) for so many seconds.
@@ -86,7 +97,7 @@ def document(start: int, seconds: float) -> dict[str, Any]:
             {"code": "company", "on": "store_visited", "award": 2, "award_to": "properties.with"},
         ],
         "badges": _badges(),
-        "challenges": _challenges(start),
+        "challenges": [*_challenges(start), *_shared_challenges(start, middle)],
         "streaks": [
             {
                 "code": "daily",
@@ -164,6 +175,7 @@ def _badges() -> list[dict[str, Any]]:
         *({"code": code, "name": code.title(), "criteria": each, **REVOCABLE} for code, each in criteria.items()),
         {"code": "champion", "name": "Champion", "rarity": "legendary", **REVOCABLE},
         {"code": "winner", "name": "Winner"},
+        {"code": "together", "name": "Together"},
         {"code": "again", "name": "Again", "repeatable": True, "criteria": visited | {"target": 4}},
         {"code": "levels", "name": "Levels", "criteria": {"on": "login", "levels": [2, 4, 8]}},
         {"code": "steady", "name": "Steady", "criteria": visited | {"target": 3, "limit": {"times": 1, "per": "day"}}},
@@ -250,6 +262,30 @@ def _challenges(start: int) -> list[dict[str, Any]]:
             ],
             "milestones": [{"at": 0.5, "rewards": [{"points": 6}]}],
             "rewards": [{"points": 15}, {"points": 2, "currency": "stars"}],
+        },
+    ]
+
+
+def _shared_challenges(start: int, middle: str) -> list[dict[str, Any]]:
+    """Of events that are never void: a total that fell would have been reached, or not, by the order of arrival."""
+    score = {"on": "level_completed", "aggregate": "sum", "of": "properties.score"}
+    return [
+        {
+            "code": RELAY,
+            "name": "Relay",
+            "shared_by": "attributes.team",
+            "objectives": [{"code": "visits", "on": "store_visited", "target": 30}],
+            "milestones": [{"at": at, "rewards": [{"points": 7}]} for at in (0.2, 0.6)],
+            "rewards": [{"points": 70}, {"badge": "together"}],
+        },
+        {
+            "code": CLIMB,
+            "name": "Climb",
+            "shared_by": "attributes.team",
+            "duration": {"type": "fixed", "starts_at": format_timestamp(start - 10 * DAY), "ends_at": middle},
+            "objectives": [{"code": "height", **score, "target": 8000}],
+            "milestones": [{"at": 0.4, "rewards": [{"points": 9}]}],
+            "rewards": [{"points": 90}],
         },
     ]
 

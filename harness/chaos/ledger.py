@@ -19,9 +19,9 @@ class Kind(StrEnum):
     """What can be wrong. None of it may happen."""
 
     LOST = "lost"
-    """An acknowledged event, or deed, that is not a fact."""
+    """An acknowledged event, or deed, that is not a fact, or what a member was never told of a group."""
     DOUBLED = "doubled"
-    """An event, or deed, that is more than one fact, or a reward that was given twice."""
+    """An event, or deed, that is more than one fact, or a reward that was given twice, or told."""
     ALTERED = "altered"
     """A fact that differs from its event, or from what was acknowledged."""
     FOREIGN = "foreign"
@@ -97,7 +97,7 @@ class ChaosLedger(Struct):
     deeds_done: int = 0
     deeds_refused: int = 0
     made: Counter[str] = field(default_factory=Counter)
-    """By type, the facts that the server made by itself: points that expired, places in contests."""
+    """By type, the facts that the server made by itself: points that expired, places in contests, what groups reached."""
     webhooks_caused: int = 0
     """Awards that a webhook had to report."""
     webhooks_delivered: int = 0
@@ -230,7 +230,7 @@ class ChaosLedger(Struct):
 
 
 _WORDS: Mapping[Kind, str] = {
-    Kind.LOST: "acknowledged events or deeds are lost",
+    Kind.LOST: "acknowledged events or deeds, or rewards of groups, are lost",
     Kind.DOUBLED: "events or deeds are more than one fact, or rewards given twice",
     Kind.ALTERED: "facts are not what was sent or acknowledged",
     Kind.FOREIGN: "facts are of events or deeds that nobody sent",

@@ -1,15 +1,16 @@
-"""The facts that the server makes by itself: points that expire unspent, and places in contests.
+"""The facts that the server makes by itself: points that expire unspent, places in contests, what groups have reached.
 
 When it makes them depends on what has arrived by then. What they come to is checked where it doesn't: nothing spends
-the currency that expires, and the result of one contest is frozen when everything has arrived.
+the currency that expires, the result of one contest is frozen when everything has arrived, and what groups share only
+grows.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bq_server.game.facts import CONTEST_PLACED, POINTS_EXPIRED
-from harness.chaos import game
+from bq_server.game.facts import CONTEST_PLACED, POINTS_EXPIRED, SHARED_CHALLENGE_REACHED
+from harness.chaos import game, groups
 from harness.chaos.ledger import ChaosLedger, Kind
 from harness.chaos.oracle import Oracle
 
@@ -21,7 +22,7 @@ Entered = Mapping[str, Sequence[str]]
 
 def is_made(fact: Json) -> bool:
     """Whether the server makes such facts by itself."""
-    return fact["fact_type"] in (POINTS_EXPIRED, CONTEST_PLACED)
+    return fact["fact_type"] in (POINTS_EXPIRED, CONTEST_PLACED, SHARED_CHALLENGE_REACHED)
 
 
 def judge(facts: Sequence[Json], expected: Oracle, entered: Entered, now: int, ledger: ChaosLedger) -> None:
@@ -32,6 +33,7 @@ def judge(facts: Sequence[Json], expected: Oracle, entered: Entered, now: int, l
     for code, people in entered.items():
         for difference in result_differences(code, facts, people):
             ledger.find(Kind.DIFFERENCE, f"result of contest {code}", [difference])
+    groups.judge(facts, expected.groups, ledger)
     wanted = [(place.participant_id, place.score) for place in expected.contest(game.FINAL)]
     found = [(place["participant_id"], place["properties"]["score"]) for place in _places(game.FINAL, facts)]
     if found != wanted:

@@ -32,6 +32,7 @@ from bq_server.game.mechanics.recurring_challenges import round_now
 from bq_server.game.read_models import BadgeState, PointsState, TierState
 from bq_server.game.streak_states import StreakState
 from bq_server.moments import parse_timestamp
+from harness.chaos.groups import Groups
 from harness.chaos.history import SentEvent
 
 Json = Any
@@ -82,6 +83,7 @@ class Oracle:
                 self._places[place.board, place.window, place.period].append(place)
         for places in self._places.values():
             places.sort(key=_rank)
+        self.groups = Groups(self._game, self._memory)
 
     @property
     def participants(self) -> list[str]:
@@ -98,7 +100,7 @@ class Oracle:
             tier=read_tier(self._game, cells),
             badges=read_badges(self._game, cells),
             streaks=read_streaks(self._game, cells, now),
-            challenges=read_challenges(self._game, cells, now),
+            challenges=read_challenges(self._game, cells, now, self.groups.now(participant_id, cells, now)),
             leaderboards=list(self._ranks(participant_id, now)),
             rewards=[self._reward(claim) for claim in self._claims if claim["participant_id"] == participant_id],
         )

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from bq_server.game import Fact, check
-from bq_server.game.facts import CONTEST_ENTERED, CONTEST_PLACED, POINTS_EXPIRED
+from bq_server.game.facts import (
+    ATTRIBUTES_CHANGED,
+    CONTEST_ENTERED,
+    CONTEST_PLACED,
+    POINTS_EXPIRED,
+    SHARED_CHALLENGE_REACHED,
+)
 from bq_server.moments import SECOND, format_timestamp
 from harness.chaos import game, made
 from harness.chaos.ledger import ChaosLedger
@@ -27,6 +33,11 @@ def expected() -> Oracle:
         seq = len(facts) + 1
         facts.append(Fact(f"f{seq}", seq, kind, kind.partition(".")[2], who, properties, at, at))
 
+    for who, team in zip(PEOPLE, ("red", "red", "blue"), strict=True):
+        add(ATTRIBUTES_CHANGED, who, {"attributes": {"team": team}}, START - game.TEAMS_KNOWN_FOR)
+    for who, visits in VISITS.items():
+        for number in range(visits):
+            add("custom.store_visited", who, {}, START + number)
     for who in PEOPLE:
         add(CONTEST_ENTERED, who, {"contest_code": game.FINAL}, START - SECOND)
     for who, amount in zip(PEOPLE, (5, 20, 10), strict=True):
@@ -43,6 +54,17 @@ def placed(code: str, rank: int, who: str, score: float, **prize: Any) -> dict[s
     return {"fact_type": CONTEST_PLACED, "participant_id": who, "properties": properties}
 
 
+VISITS = {"ada": 17, "bob": 2, "cyd": 5}
+"""Of a relay of 30, with milestones at 6 and 18."""
+
+
+def reached(who: str, at: float, team: str = "red") -> dict[str, Any]:
+    properties = {"challenge_code": game.RELAY, "group": team, "at": at}
+    return {"fact_type": SHARED_CHALLENGE_REACHED, "participant_id": who, "properties": properties}
+
+
+REACHED = [reached("ada", 0.2), reached("ada", 0.6), reached("bob", 0.6)]
+"""Bob came later: the team had passed the first milestone."""
 EXPIRED = [
     {"fact_type": POINTS_EXPIRED, "participant_id": "ada", "properties": {"amount": 1, "currency": game.EXPIRING}}
 ] * 2
@@ -52,8 +74,14 @@ SPRINT = [placed(game.SPRINT, 1, "ada", 3), placed(game.SPRINT, 2, "bob", 3)]
 
 def judged(facts: list[dict[str, Any]]) -> list[str]:
     ledger = ChaosLedger(CALM)
-    made.judge(facts, expected(), ENTERED, NOW, ledger)
+    made.judge([*facts, *REACHED], expected(), ENTERED, NOW, ledger)
     return [finding.subject for finding in ledger.findings]
+
+
+def judged_groups(told: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    ledger = ChaosLedger(CALM)
+    made.judge([*EXPIRED, *FINAL, *SPRINT, *told], expected(), ENTERED, NOW, ledger)
+    return [(str(finding.kind), finding.subject.rpartition(" ")[2]) for finding in ledger.findings]
 
 
 def test_what_expired_by_age_and_places_by_score_are_well() -> None:
@@ -84,3 +112,23 @@ def test_a_result_that_contradicts_itself_is_found(sprint: list[dict[str, Any]])
 def test_a_result_frozen_too_early_is_found() -> None:
     early = [placed(game.FINAL, 1, "bob", 20), placed(game.FINAL, 2, "ada", 5), placed(game.FINAL, 3, "cyd", 0)]
     assert judged([*EXPIRED, *early, *SPRINT]) == ["result of contest final"]
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        (REACHED, []),
+        ([reached("ada", 0.6), reached("bob", 0.6)], []),  # seen at once at the second milestone
+        (REACHED[:2], [("lost", "bob")]),
+        ([REACHED[0], REACHED[2]], [("lost", "ada")]),
+        ([*REACHED, reached("bob", 0.6)], [("doubled", "bob")]),
+        ([*REACHED, reached("ada", 0.2)], [("doubled", "ada")]),
+        ([*REACHED, reached("ada", 1)], [("difference", "ada")]),
+        ([*REACHED, reached("cyd", 0.2, "blue")], [("difference", "cyd")]),
+        ([*REACHED, reached("cyd", 0.6)], [("difference", "cyd")]),
+    ],
+)
+def test_what_members_are_told_of_their_group_is_the_highest_step_and_each_once(
+    told: list[dict[str, Any]], found: list[tuple[str, str]]
+) -> None:
+    assert judged_groups(told) == found

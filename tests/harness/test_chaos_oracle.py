@@ -9,8 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from bq_server.game import Fact, Game, InMemoryGame, check, compile_game
+from bq_server.game.facts import ATTRIBUTES_CHANGED
 from bq_server.moments import SECOND
 from harness.chaos import game
+from harness.chaos.groups import Groups
+from harness.chaos.history import participants
 from harness.chaos.options import Options
 from harness.chaos.oracle import Oracle, compare, fact_of_event
 from tests.harness.chaos_support import START, small_history
@@ -26,24 +29,40 @@ def the_game() -> Game:
     return found
 
 
-def facts() -> list[Fact]:
+def teams() -> list[Fact]:
+    """Everybody who is in a team, before the first event."""
+    at, known = START - game.TEAMS_KNOWN_FOR, [*enumerate(participants(OPTIONS))]
+    given = {who: team for number, who in known if (team := game.team_of(number))}
+    return [
+        Fact(f"team-{who}", seq, ATTRIBUTES_CHANGED, "attributes_changed", who, {"attributes": {"team": team}}, at, at)
+        for seq, (who, team) in enumerate(given.items(), start=1)
+    ]
+
+
+def events() -> list[Fact]:
     """Of all events, as if every one were a fact."""
-    return [fact_of_event(event, event.timestamp or START, event.number + 1) for event in HISTORY.events]
+    first = len(teams()) + 1
+    return [fact_of_event(event, event.timestamp or START, event.number + first) for event in HISTORY.events]
+
+
+def facts() -> list[Fact]:
+    return [*teams(), *events()]
 
 
 def arrived(seed: int) -> list[Fact]:
     """The same facts in some order of arrival, which is the order of their processing."""
-    shuffled = Random(seed).sample(facts(), len(facts()))
-    return [replace(fact, seq=seq) for seq, fact in enumerate(shuffled, start=1)]
+    story = [*teams(), *Random(seed).sample(events(), len(events()))]
+    return [replace(fact, seq=seq) for seq, fact in enumerate(story, start=1)]
 
 
 def server(story: Sequence[Fact]) -> Oracle:
     """What a server shows that took facts in small batches as they came, with awards given then."""
     shown = Oracle(the_game(), story)
-    memory = InMemoryGame(compile_game(the_game()))
+    compiled = compile_game(the_game())
+    memory = InMemoryGame(compiled)
     for place in range(0, len(story), 7):
         memory.process(story[place : place + 7])
-    shown._memory = memory
+    shown._memory, shown.groups = memory, Groups(compiled, memory)
     return shown
 
 
@@ -64,6 +83,7 @@ def test_no_order_of_arrival_makes_a_difference_to_this_game(seed: int) -> None:
         window = board.window_names[0]
         assert late.ranking(board.code, window, NOW) == expected.ranking(board.code, window, NOW)
     assert late.progress("ladder", NOW) == expected.progress("ladder", NOW)
+    assert late.groups.steps() == server(story).groups.steps() == expected.groups.steps()
 
 
 def test_the_history_leads_somewhere() -> None:
@@ -74,9 +94,13 @@ def test_the_history_leads_somewhere() -> None:
     challenges = [challenge for state in states for challenge in state["challenges"]]
     assert {badge["code"] for badge in badges if badge["earned"]} >= {"regular", "spender", "explorer", "expert"}
     assert any(badge["progress"] and not badge["earned"] for badge in badges)
-    assert {challenge["status"] for challenge in challenges} == {"active", "completed", "not_enrolled"}
+    assert {challenge["status"] for challenge in challenges} == {"active", "completed", "expired", "not_enrolled"}
     assert any(streak["longest_count"] > 1 for state in states for streak in state["streaks"])
     assert len({state["tier"]["current_tier"]["code"] for state in states}) > 1
+    assert {code for code, _, _ in expected.groups.steps()} == {game.RELAY, game.CLIMB}
+    shared = [challenge["group"] for challenge in challenges if challenge.get("group")]
+    assert any(each["value"] >= each["target"] for each in shared)
+    assert all(0 < each["contributed"] < each["value"] for each in shared)
     assert expected.ranking("spenders", "weekly", NOW) != expected.ranking("spenders", "all_time", NOW)
 
 
