@@ -1,6 +1,7 @@
-"""Deeds: claims of rewards and transfers of points, done while the server is broken, each until it is answered.
+"""Deeds: claims of rewards, transfers and referrals, done while the server is broken, each until it is answered.
 
-Unlike an event, a deed may be refused: nobody spends what they haven't, and there are fewer rewards than are wanted.
+Unlike an event, a deed may be refused: nobody spends what they haven't, there are fewer rewards than are wanted, and
+whoever was referred before is not referred again.
 What is refused or done depends on what has arrived by then, so it isn't foretold. But each deed is done once or not at
 all, what was acknowledged is done, and no reward is given twice.
 """
@@ -15,13 +16,15 @@ from typing import Any
 
 import httpx
 from msgspec import Struct
+from msgspec.structs import replace
 
-from bq_server.game.facts import POINTS_TRANSFERRED, REWARD_CLAIMED
+from bq_server.game.facts import PARTICIPANT_REFERRED, POINTS_TRANSFERRED, REFERRAL_CODE_MADE, REWARD_CLAIMED
 from harness.chaos import game
 from harness.chaos.clients import LONGEST_WAIT, SHORTEST_WAIT, PostOutcome, Traffic, connection_to
 from harness.chaos.history import participants
 from harness.chaos.ledger import ChaosLedger, Kind
 from harness.chaos.options import Options
+from harness.chaos.referrals import Referrals, is_circle, refer
 
 Json = Mapping[str, Any]
 
@@ -30,7 +33,7 @@ REPEATED_SHARE = 0.25
 """Share of the deeds that are done again under their key when they have been answered."""
 
 REFUSALS = frozenset({(400, "insufficient_points"), (409, "reward_unavailable"), (404, "not_found")})
-"""Status and code of refusals that a valid deed may get; the last one before anything of a participant arrived."""
+"""Status and code of refusals that a claim or transfer may get; the last before anything of a participant arrived."""
 
 LARGEST_TRANSFER = 30
 
@@ -40,6 +43,14 @@ class DeedKind(StrEnum):
 
     CLAIM = REWARD_CLAIMED
     TRANSFER = POINTS_TRANSFERRED
+    REFERRAL = PARTICIPANT_REFERRED
+
+
+ANSWERED = {DeedKind.CLAIM: "claim_id", DeedKind.TRANSFER: "transfer_id", DeedKind.REFERRAL: "conversion_id"}
+"""Where an answer names the fact."""
+
+SHARES = {DeedKind.CLAIM: 0.4, DeedKind.TRANSFER: 0.4, DeedKind.REFERRAL: 0.2}
+"""Share of the deeds that are of each kind."""
 
 
 class Deed(Struct, frozen=True):
@@ -51,6 +62,7 @@ class Deed(Struct, frozen=True):
     path: str
     body: Json
     key: str
+    """The idempotency key; of a referral, who by whom."""
     repeats: bool
     """Whether it is done once more."""
 
@@ -68,26 +80,38 @@ class DeedTry(Struct, frozen=True):
     """None where it was refused."""
     said: str = ""
     fact_id: str = ""
-    """Of an acknowledged one."""
+    """Of an acknowledged one; of a refused referral, that of the one that was first, if this was the reason."""
+    code: str = ""
+    """That of the referrer, if it was told."""
 
 
 def plan(options: Options) -> list[Deed]:
     """The deeds of a run, in order: the same seed makes the same ones."""
     random = Random(f"{options.seed}:deeds")  # noqa: S311 - not for secrets
-    people, found = participants(options), list[Deed]()
+    people, found, paired = participants(options), list[Deed](), set[str]()
     due = random.expovariate(DEEDS_PER_SECOND)
     while due < options.seconds:
         who, other = random.sample(people, 2) if len(people) > 1 else (people[0], "somebody")
         key = f"deed-{options.seed}-{len(found)}"
         repeats = random.random() < REPEATED_SHARE
-        if random.random() < 0.5:
+        kind = random.choices(list(SHARES), list(SHARES.values()))[0]
+        if kind is DeedKind.REFERRAL:
+            key, body = _pair(who, other), {"participant_id": who, "referrer_id": other}
+            if key not in paired:  # again, it couldn't be told from the first
+                found.append(Deed(due, kind, "/referrals/convert", body, key, repeats))
+            paired.add(key)
+        elif kind is DeedKind.CLAIM:
             path = f"/gamify/rewards/{random.choice((game.STOCKED, game.CODED))}/claim"
-            found.append(Deed(due, DeedKind.CLAIM, path, {"participant_id": who}, key, repeats))
+            found.append(Deed(due, kind, path, {"participant_id": who}, key, repeats))
         else:
             body = {"participant_id": who, "recipient_id": other, "amount": random.randint(1, LARGEST_TRANSFER)}
-            found.append(Deed(due, DeedKind.TRANSFER, "/gamify/points/transfer", body, key, repeats))
+            found.append(Deed(due, kind, "/gamify/points/transfer", body, key, repeats))
         due += random.expovariate(DEEDS_PER_SECOND)
     return found
+
+
+def _pair(who: str, referrer: str) -> str:
+    return f"{who} by {referrer}"
 
 
 async def do(
@@ -117,11 +141,15 @@ async def do(
 
 
 async def _try(http: httpx.AsyncClient, deed: Deed) -> DeedTry:
+    code = ""
     try:
-        response = await http.post(deed.path, json=dict(deed.body), headers={"Idempotency-Key": deed.key})
+        if deed.kind is DeedKind.REFERRAL:
+            code, response = await refer(http, deed.body)
+        else:
+            response = await http.post(deed.path, json=dict(deed.body), headers={"Idempotency-Key": deed.key})
     except httpx.TransportError as error:
         return DeedTry(deed, PostOutcome.NO_ANSWER, type(error).__name__)
-    return read_answer(deed, response.status_code, response.text)
+    return replace(read_answer(deed, response.status_code, response.text), code=code)
 
 
 def read_answer(deed: Deed, status: int, text: str) -> DeedTry:
@@ -130,9 +158,9 @@ def read_answer(deed: Deed, status: int, text: str) -> DeedTry:
     try:
         body = json.loads(text)
         if status == 200:
-            fact_id = body["claim_id" if deed.kind is DeedKind.CLAIM else "transfer_id"]
-            return DeedTry(deed, PostOutcome.ACKNOWLEDGED, said, fact_id)
-        if (status, body["code"]) in REFUSALS:
+            is_another = deed.kind is DeedKind.REFERRAL and not body["converted"]
+            return DeedTry(deed, None if is_another else PostOutcome.ACKNOWLEDGED, said, body[ANSWERED[deed.kind]])
+        if is_circle(body) if deed.kind is DeedKind.REFERRAL else (status, body["code"]) in REFUSALS:
             return DeedTry(deed, None, said)
         if status == 503:
             return DeedTry(deed, PostOutcome.UNAVAILABLE, said)
@@ -142,8 +170,15 @@ def read_answer(deed: Deed, status: int, text: str) -> DeedTry:
 
 
 def is_of_a_deed(fact: Json) -> bool:
-    """Whether a fact is what a deed becomes."""
-    return fact["fact_type"] in set(DeedKind)
+    """Whether a fact is what a deed becomes, or the code of a referrer."""
+    return fact["fact_type"] in {*DeedKind, REFERRAL_CODE_MADE}
+
+
+def _key(fact: Json) -> str:
+    """The key of the deed whose fact this is."""
+    if fact["fact_type"] == PARTICIPANT_REFERRED:
+        return _pair(fact["participant_id"], fact["properties"]["referrer_id"])
+    return str(fact["idempotency_key"])
 
 
 def judge(deeds: Sequence[Deed], tries: Sequence[DeedTry], facts: Sequence[Json], ledger: ChaosLedger) -> None:
@@ -151,9 +186,9 @@ def judge(deeds: Sequence[Deed], tries: Sequence[DeedTry], facts: Sequence[Json]
     by_key = {deed.key: deed for deed in deeds}
     found: dict[str, list[Json]] = defaultdict(list)
     for fact in facts:
-        if not is_of_a_deed(fact):
+        if fact["fact_type"] not in set(DeedKind):
             continue
-        deed = by_key.get(str(fact["idempotency_key"]))
+        deed = by_key.get(_key(fact))
         if deed is None or deed.kind != fact["fact_type"]:
             ledger.find(Kind.FOREIGN, f"fact {fact['fact_id']}", [str(fact)])
         else:
@@ -161,13 +196,21 @@ def judge(deeds: Sequence[Deed], tries: Sequence[DeedTry], facts: Sequence[Json]
     made: dict[str, list[DeedTry]] = defaultdict(list)
     for each in tries:
         made[each.deed.key].append(each)
+    referrals = Referrals(facts)
     for key, of_one in made.items():
-        _judge_deed(by_key[key], of_one, found[key], ledger)
+        _judge_deed(by_key[key], of_one, found[key], referrals, ledger)
+    codes: dict[str, set[str]] = defaultdict(set)
+    for each in tries:
+        if each.deed.kind is DeedKind.REFERRAL:
+            codes[each.deed.body["referrer_id"]] |= {each.code} - {""}
+    referrals.judge(codes, ledger)
     for what in oversold(facts):
         ledger.find(Kind.DOUBLED, what)
 
 
-def _judge_deed(deed: Deed, tries: Sequence[DeedTry], facts: Sequence[Json], ledger: ChaosLedger) -> None:
+def _judge_deed(
+    deed: Deed, tries: Sequence[DeedTry], facts: Sequence[Json], referrals: Referrals, ledger: ChaosLedger
+) -> None:
     acknowledged = [each for each in tries if each.outcome is PostOutcome.ACKNOWLEDGED]
     refused = [each for each in tries if each.outcome is None]
     unsure = any(each.outcome in (PostOutcome.NO_ANSWER, PostOutcome.UNAVAILABLE) for each in tries)
@@ -191,6 +234,9 @@ def _judge_deed(deed: Deed, tries: Sequence[DeedTry], facts: Sequence[Json], led
     # A try without an answer may still be carried out, after another one was refused.
     if refused and facts and not acknowledged and not unsure:
         find(Kind.ALTERED, "it was refused, and is a fact")
+    for each in refused if deed.kind is DeedKind.REFERRAL else ():
+        if wrong := referrals.contradiction(deed.body, each.fact_id):
+            find(Kind.ALTERED, f"it was refused, and {wrong}")
     for fact in facts:
         wanted = {name: value for name, value in deed.body.items() if name != "participant_id"}
         same = all(fact["properties"].get(name) == value for name, value in wanted.items())

@@ -10,6 +10,7 @@ a limit nor what always stays: tiers go by a currency of their own, and mileston
 
 from typing import Any
 
+from bq_server.game.facts import PARTICIPANT_REFERRED
 from bq_server.moments import HOUR, SECOND, format_timestamp
 
 DAY = 24 * HOUR
@@ -95,6 +96,8 @@ def document(start: int, seconds: float) -> dict[str, Any]:
             {"code": "pause", "on": "store_visited", "award": 1, "cooldown": "PT2S"},
             # For whom the sender visited with, so that one fact moves two.
             {"code": "company", "on": "store_visited", "award": 2, "award_to": "properties.with"},
+            {"code": "welcome", "on": PARTICIPANT_REFERRED, "award": 20},
+            {"code": "referral", "on": PARTICIPANT_REFERRED, "award": 35, "award_to": "properties.referrer_id"},
         ],
         "badges": _badges(),
         "challenges": [*_challenges(start), *_shared_challenges(start, middle)],
@@ -180,6 +183,12 @@ def _badges() -> list[dict[str, Any]]:
         {"code": "levels", "name": "Levels", "criteria": {"on": "login", "levels": [2, 4, 8]}},
         {"code": "steady", "name": "Steady", "criteria": visited | {"target": 3, "limit": {"times": 1, "per": "day"}}},
         {"code": "faithful", "name": "Faithful", "rarity": "epic"},
+        {
+            "code": "host",
+            "name": "Host",
+            "criteria": {"on": PARTICIPANT_REFERRED, "target": 2},
+            "award_to": "properties.referrer_id",
+        },
         {"code": "popular", "name": "Popular", "criteria": visited | {"target": 5}, "award_to": "properties.with"},
     ]
 

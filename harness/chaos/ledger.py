@@ -93,11 +93,11 @@ class ChaosLedger(Struct):
     rankings: int = 0
     """Leaderboard windows that were compared."""
     deeds: int = 0
-    """Claims of rewards and transfers of points that were tried."""
+    """Claims of rewards, transfers of points and referrals that were tried."""
     deeds_done: int = 0
     deeds_refused: int = 0
     made: Counter[str] = field(default_factory=Counter)
-    """By type, the facts that the server made by itself: points that expired, places in contests, what groups reached."""
+    """By type, the facts that the server made by itself: points that expired, places in contests, steps of groups."""
     webhooks_caused: int = 0
     """Awards that a webhook had to report."""
     webhooks_delivered: int = 0

@@ -1,10 +1,12 @@
-"""Claims and transfers of a chaos run: each test spoils one thing, and the ledger says so."""
+"""Claims, transfers and referrals of a chaos run: each test spoils one thing, and the ledger says so."""
 
 import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from bq_server.game.facts import REFERRAL_CODE_MADE
 from harness.chaos import deeds, game, report
 from harness.chaos.clients import PostOutcome
 from harness.chaos.deeds import Deed, DeedKind, DeedTry, read_answer
@@ -14,6 +16,10 @@ from tests.harness.chaos_support import CALM
 DEEDS = deeds.plan(CALM)
 CLAIM = next(each for each in DEEDS if each.kind is DeedKind.CLAIM)
 TRANSFER = next(each for each in DEEDS if each.kind is DeedKind.TRANSFER)
+REFERRAL = Deed(
+    1, DeedKind.REFERRAL, "/referrals/convert", {"participant_id": "bob", "referrer_id": "ada"}, "bob by ada", False
+)
+"""Of those who are in no other deed."""
 
 
 def fact_of(deed: Deed, **changes: Any) -> dict[str, Any]:
@@ -21,8 +27,37 @@ def fact_of(deed: Deed, **changes: Any) -> dict[str, Any]:
     properties = {name: value for name, value in deed.body.items() if name != "participant_id"}
     if deed.kind is DeedKind.CLAIM:
         properties = {"reward_code": game.STOCKED, "cost": 20}
+    if deed.kind is DeedKind.REFERRAL:
+        properties |= {"code": f"code-{properties['referrer_id']}", "campaign_id": None}
     fact = {"fact_id": f"fact_{deed.key}", "fact_type": str(deed.kind), "participant_id": deed.participant_id}
     return {**fact, "properties": properties, "idempotency_key": deed.key, **changes}
+
+
+def code_of(who: str, **changes: Any) -> dict[str, Any]:
+    """The fact of a referrer's code."""
+    fact = {"fact_id": f"fact_code_{who}", "fact_type": REFERRAL_CODE_MADE, "participant_id": who}
+    return {**fact, "properties": {"code": f"code-{who}"}, "idempotency_key": f"referral:code-{who}", **changes}
+
+
+def referral(who: str, by: str) -> dict[str, Any]:
+    """The fact of a referral; its key is the server's."""
+    deed = replace(REFERRAL, body={"participant_id": who, "referrer_id": by}, key=f"{who} by {by}")
+    return fact_of(deed, idempotency_key=f"referral:code-{by}:ref_1")
+
+
+def referred(who: str, by: str, **more: Any) -> DeedTry:
+    return done(
+        replace(REFERRAL, body={"participant_id": who, "referrer_id": by}, key=f"{who} by {by}"),
+        code=f"code-{by}",
+        **more,
+    )
+
+
+def judged_referrals(tries: list[DeedTry], facts: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What is wrong, by kind and first line."""
+    ledger = ChaosLedger(CALM)
+    deeds.judge([each.deed for each in tries], tries, facts, ledger)
+    return [(str(each.kind), each.details[0] if each.details else each.subject) for each in ledger.findings]
 
 
 def done(deed: Deed, **more: Any) -> DeedTry:
@@ -35,11 +70,13 @@ def judged(tries: list[DeedTry], facts: list[dict[str, Any]]) -> ChaosLedger:
     return ledger
 
 
-def test_the_same_seed_plans_the_same_deeds_of_both_kinds() -> None:
+def test_the_same_seed_plans_the_same_deeds_of_all_kinds() -> None:
     assert deeds.plan(CALM) == DEEDS
+    assert {each.kind for each in DEEDS} == set(DeedKind)
     assert len({each.key for each in DEEDS}) == len(DEEDS) > 20
     assert any(each.repeats for each in DEEDS)
     assert all(each.body.get("recipient_id") != each.participant_id for each in DEEDS)
+    assert all(each.body.get("referrer_id") != each.participant_id for each in DEEDS)
 
 
 def test_what_is_done_once_or_refused_is_well() -> None:
@@ -100,3 +137,100 @@ def test_an_answer_is_done_refused_to_be_tried_again_or_unexpected(
 ) -> None:
     assert read_answer(CLAIM, status, json.dumps(body)).outcome is outcome
     assert read_answer(CLAIM, status, "<html>").outcome is PostOutcome.UNEXPECTED
+
+
+CIRCLE = {"code": "validation_failed", "errors": [{"field": "referred_session_id", "code": "circle"}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome", "fact_id"),
+    [
+        (200, {"converted": True, "conversion_id": "fact_1"}, PostOutcome.ACKNOWLEDGED, "fact_1"),
+        (200, {"converted": False, "conversion_id": "fact_2"}, None, "fact_2"),
+        (200, {"code": "k1"}, PostOutcome.UNEXPECTED, ""),
+        (422, CIRCLE, None, ""),
+        (422, {**CIRCLE, "errors": [{"field": "code", "code": "missing"}]}, PostOutcome.UNEXPECTED, ""),
+        (404, {"code": "not_found"}, PostOutcome.UNEXPECTED, ""),
+        (503, {"code": "overloaded"}, PostOutcome.UNAVAILABLE, ""),
+    ],
+)
+def test_a_referral_is_done_refused_for_another_or_for_a_circle(
+    status: int, body: dict[str, Any], outcome: PostOutcome | None, fact_id: str
+) -> None:
+    read = read_answer(REFERRAL, status, json.dumps(body))
+    assert (read.outcome, read.fact_id) == (outcome, fact_id)
+
+
+def test_who_is_referred_once_by_whoever_was_first_is_well() -> None:
+    facts = [code_of("ada"), code_of("bob"), code_of("cyd"), referral("bob", "ada"), referral("cyd", "bob")]
+    refused = referred("bob", "cyd", outcome=None, fact_id="fact_bob by ada")
+    circle = referred("ada", "cyd", outcome=None, fact_id="")
+    again = referred("bob", "ada")
+    assert judged_referrals([referred("bob", "ada"), again, referred("cyd", "bob"), refused, circle], facts) == []
+    lost = replace(referred("bob", "ada"), outcome=PostOutcome.NO_ANSWER, fact_id="", code="")
+    assert judged_referrals([lost], [code_of("ada")]) == []
+    assert judged_referrals([lost], [code_of("ada"), referral("bob", "ada")]) == []
+
+
+@pytest.mark.parametrize(
+    ("tries", "facts", "found"),
+    [
+        (
+            [referred("bob", "ada", fact_id="fact_bob by ada")],
+            [code_of("ada")],
+            [
+                ("lost", "it was acknowledged, and there is no fact"),
+                ("altered", "it was acknowledged as fact_bob by ada"),
+            ],
+        ),
+        (
+            [referred("bob", "ada")],
+            [code_of("ada"), referral("bob", "ada"), {**referral("bob", "ada"), "fact_id": "fact_again"}],
+            [("doubled", "it is more than one fact"), ("doubled", str(referral("bob", "ada")))],
+        ),
+        (
+            [referred("bob", "ada"), referred("bob", "cyd")],
+            [code_of("ada"), code_of("cyd"), referral("bob", "ada"), referral("bob", "cyd")],
+            [("doubled", str(referral("bob", "ada")))],
+        ),
+        (
+            [referred("bob", "ada", outcome=None, fact_id="fact_gone")],
+            [code_of("ada")],
+            [("altered", "it was refused, and fact_gone is no referral by another")],
+        ),
+        (
+            [referred("bob", "ada", outcome=None, fact_id="")],
+            [code_of("ada"), code_of("cyd"), referral("ada", "cyd")],
+            [
+                ("foreign", str(referral("ada", "cyd"))),
+                ("altered", "it was refused, and it would have closed no circle"),
+                ("foreign", "nobody was told ['code-cyd']"),
+            ],
+        ),
+        (
+            [referred("bob", "ada"), referred("ada", "bob")],
+            [code_of("ada"), code_of("bob"), referral("bob", "ada"), referral("ada", "bob")],
+            [("altered", "it is one of a circle"), ("altered", "it is one of a circle")],
+        ),
+        (
+            [referred("bob", "ada")],
+            [code_of("ada"), code_of("ada", properties={"code": "other"}), referral("bob", "ada")],
+            [("doubled", "there are ['code-ada', 'other']")],
+        ),
+        (
+            [referred("bob", "ada", outcome=PostOutcome.NO_ANSWER)],
+            [],
+            [("lost", "told was ['code-ada'], and there are []")],
+        ),
+        (
+            [referred("bob", "ada")],
+            [code_of("ada", properties={"code": "other"}), referral("bob", "ada")],
+            [("lost", "told was ['code-ada'], and there are ['other']"), ("altered", "the code isn't the referrer's")],
+        ),
+        ([], [code_of("eve")], [("foreign", "nobody was told ['code-eve']")]),
+    ],
+)
+def test_whatever_is_wrong_with_referrals_is_found(
+    tries: list[DeedTry], facts: list[dict[str, Any]], found: list[tuple[str, str]]
+) -> None:
+    assert judged_referrals(tries, facts) == found

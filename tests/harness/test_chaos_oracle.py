@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from bq_server.game import Fact, Game, InMemoryGame, check, compile_game
-from bq_server.game.facts import ATTRIBUTES_CHANGED
+from bq_server.game.facts import ATTRIBUTES_CHANGED, PARTICIPANT_REFERRED
 from bq_server.moments import SECOND
 from harness.chaos import game
 from harness.chaos.groups import Groups
@@ -40,9 +40,17 @@ def teams() -> list[Fact]:
 
 
 def events() -> list[Fact]:
-    """Of all events, as if every one were a fact."""
+    """Of all events, as if every one were a fact, and of referrals: the first participant brings the others."""
     first = len(teams()) + 1
-    return [fact_of_event(event, event.timestamp or START, event.number + first) for event in HISTORY.events]
+    sent = [fact_of_event(event, event.timestamp or START, event.number + first) for event in HISTORY.events]
+    host, *others = participants(OPTIONS)
+    return sent + [
+        Fact(
+            *(f"referral-{who}", number, PARTICIPANT_REFERRED, "participant_referred", who),
+            *({"referrer_id": host, "code": "k"}, START + number, START + number),
+        )
+        for number, who in enumerate(others, start=first + len(sent))
+    ]
 
 
 def facts() -> list[Fact]:
@@ -92,7 +100,13 @@ def test_the_history_leads_somewhere() -> None:
     states = [expected.state(each, NOW) for each in expected.participants]
     badges = [badge for state in states for badge in state["badges"]]
     challenges = [challenge for state in states for challenge in state["challenges"]]
-    assert {badge["code"] for badge in badges if badge["earned"]} >= {"regular", "spender", "explorer", "expert"}
+    assert {badge["code"] for badge in badges if badge["earned"]} >= {
+        "regular",
+        "spender",
+        "explorer",
+        "expert",
+        "host",
+    }
     assert any(badge["progress"] and not badge["earned"] for badge in badges)
     assert {challenge["status"] for challenge in challenges} == {"active", "completed", "expired", "not_enrolled"}
     assert any(streak["longest_count"] > 1 for state in states for streak in state["streaks"])
