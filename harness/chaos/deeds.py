@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from random import Random
-from typing import Any
+from typing import Any, assert_never
 
 import httpx
 from msgspec import Struct
@@ -88,24 +88,28 @@ class DeedTry(Struct, frozen=True):
 def plan(options: Options) -> list[Deed]:
     """The deeds of a run, in order: the same seed makes the same ones."""
     random = Random(f"{options.seed}:deeds")  # noqa: S311 - not for secrets
-    people, found, paired = participants(options), list[Deed](), set[str]()
+    people, found, planned = participants(options), list[Deed](), set[str]()
     due = random.expovariate(DEEDS_PER_SECOND)
     while due < options.seconds:
         who, other = random.sample(people, 2) if len(people) > 1 else (people[0], "somebody")
         key = f"deed-{options.seed}-{len(found)}"
         repeats = random.random() < REPEATED_SHARE
+        body: dict[str, Any] = {"participant_id": who}
         kind = random.choices(list(SHARES), list(SHARES.values()))[0]
-        if kind is DeedKind.REFERRAL:
-            key, body = _pair(who, other), {"participant_id": who, "referrer_id": other}
-            if key not in paired:  # again, it couldn't be told from the first
-                found.append(Deed(due, kind, "/referrals/convert", body, key, repeats))
-            paired.add(key)
-        elif kind is DeedKind.CLAIM:
-            path = f"/gamify/rewards/{random.choice((game.STOCKED, game.CODED))}/claim"
-            found.append(Deed(due, kind, path, {"participant_id": who}, key, repeats))
-        else:
-            body = {"participant_id": who, "recipient_id": other, "amount": random.randint(1, LARGEST_TRANSFER)}
-            found.append(Deed(due, kind, "/gamify/points/transfer", body, key, repeats))
+        match kind:
+            case DeedKind.CLAIM:
+                path = f"/gamify/rewards/{random.choice((game.STOCKED, game.CODED))}/claim"
+            case DeedKind.TRANSFER:
+                path = "/gamify/points/transfer"
+                body |= {"recipient_id": other, "amount": random.randint(1, LARGEST_TRANSFER)}
+            case DeedKind.REFERRAL:
+                path, key = "/referrals/convert", _pair(who, other)
+                body |= {"referrer_id": other}
+            case _:
+                assert_never(kind)
+        if key not in planned:  # the same referral again couldn't be told from the first
+            found.append(Deed(due, kind, path, body, key, repeats))
+        planned.add(key)
         due += random.expovariate(DEEDS_PER_SECOND)
     return found
 
