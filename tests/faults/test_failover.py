@@ -114,8 +114,9 @@ def test_without_a_replica_events_are_refused_and_it_is_said(data_dir: Path, str
             assert found.returncode == 1
             assert "no replica had it on disk" in found.stdout
         until("it is ready", lambda: not readiness(server))
-        assert server.request("POST", "/ingest/events", json=event()).status_code == 202
-        assert "durability  replica: " in run("doctor", *places).stdout
+        # On a busy machine a replica is late now and then, and what it was late for is refused.
+        until("an event is accepted", lambda: server.request("POST", "/ingest/events", json=event()).status_code == 202)
+        until("doctor finds one", lambda: "durability  replica: " in run("doctor", *places).stdout)
 
 
 @pytest.fixture
