@@ -15,6 +15,7 @@ from bq_server.server.server_state import ServerState
 from bq_server.store import catalog
 from bq_server.store.database import StoreUnavailable
 from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.replicas import probe
 
 FULL_BYTES = 4 << 20
 """With less free disk space than this the server may have to refuse events."""
@@ -71,8 +72,7 @@ class HealthChecks:
         if embedded is not None and embedded.trouble is not None:
             return embedded.trouble
         try:
-            replicas = self._stream.replicas
-            await (self._stream.asking.ping() if replicas is None else replicas.check())
+            await probe(self._stream.asking, self._stream.replicas)
         except RedisError as error:
             return str(error)
         return None

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from bq_server.concurrency.supervision import pause
 from bq_server.stream.connection import StreamUnavailable
-from bq_server.stream.replicas import Replicas
+from bq_server.stream.replicas import Replicas, probe
 from bq_server.stream.script_connection import Pipe
 from bq_server.stream.scripts import Script
 
@@ -56,7 +56,7 @@ class Breaker:
         while self._reason is not None:
             await pause(PROBE_SECONDS)
             try:
-                await (self._client.ping() if self._replicas is None else self._replicas.check())
+                await probe(self._client, self._replicas)
             except Exception:  # noqa: BLE001, S112 - whatever it is, it is asked again
                 continue
             self._reason = None

@@ -53,6 +53,11 @@ class Replicas:
             raise NotReplicated
 
 
+async def probe(client: redis.Redis, replicas: Replicas | None) -> None:
+    """Whether the stream server answers or, where a replica must keep up, one does. Raises `RedisError`."""
+    await (client.ping() if replicas is None else replicas.check())
+
+
 async def require_use(replicas: Replicas) -> None:
     """At the start: that there is none yet is logged, and events are refused until there is.
 

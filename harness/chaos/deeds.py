@@ -164,7 +164,8 @@ def read_answer(deed: Deed, status: int, text: str) -> DeedTry:
         if status == 200:
             is_another = deed.kind is DeedKind.REFERRAL and not body["converted"]
             return DeedTry(deed, None if is_another else PostOutcome.ACKNOWLEDGED, said, body[ANSWERED[deed.kind]])
-        if is_circle(body) if deed.kind is DeedKind.REFERRAL else (status, body["code"]) in REFUSALS:
+        may_be_refused = is_circle(body) if deed.kind is DeedKind.REFERRAL else (status, body["code"]) in REFUSALS
+        if may_be_refused:
             return DeedTry(deed, None, said)
         if status == 503:
             return DeedTry(deed, PostOutcome.UNAVAILABLE, said)

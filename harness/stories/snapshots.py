@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from bq_server.game import Game
+from bq_server.game.facts import REFERRAL_CODE_MADE
 from bq_server.moments import parse_timestamp
 from harness.client import Client, segment
 from harness.stories.differences import ExpectationDifference, compare
@@ -23,9 +24,6 @@ OF_ONE_PLAY = frozenset({"clock", "participant_id", "claim_id"})
 
 OF_AWARDS = frozenset({"system.shared_challenge_reached"})
 """Facts that the server makes of awards, step by step or of several at once, as the events arrive."""
-
-CODE_MADE = "system.referral_code_made"
-"""The fact that has a code drawn at random, which those of who came by it repeat."""
 
 _TOLD = ("fact_type", "participant_id", "properties", "occurred_at")
 _NAMES = ("code", "leaderboard_code", "at")
@@ -87,7 +85,7 @@ def compare_snapshots(one: Snapshot, other: Snapshot, *, any_order: bool) -> Ite
 def _facts(exported: Exported, *, any_order: bool) -> Iterator[str]:
     known = {fact["fact_id"]: [fact["fact_type"], fact["occurred_at"]] for fact in exported.facts}
     for fact in exported.facts:
-        if fact["fact_type"] == CODE_MADE:
+        if fact["fact_type"] == REFERRAL_CODE_MADE:  # drawn at random, and repeated by those of who came by it
             known[fact["properties"]["code"]] = [fact["fact_type"], fact["participant_id"], fact["occurred_at"]]
     for fact in exported.facts:
         if any_order and fact["fact_type"] in OF_AWARDS:

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from harness.private_postgres import PrivatePostgres
 from tests.support.client import event
 from tests.support.fleet import Fleet, fleet
 from tests.support.process import ServerProcess, until
+from tests.support.threads import going_on
 
 GAME = {"points": [{"code": "each", "on": "purchase_completed", "award": 1}]}
 PARTICIPANTS = 7
@@ -77,15 +79,8 @@ class Senders:
     def sending(self) -> Iterator[None]:
         """Send by both paths meanwhile."""
         paths = ["/api/v1/ingest/events"] * 2 + ["/api/v1/ingest/events/sync"]
-        threads = [threading.Thread(target=self._send, args=(path,)) for path in paths]
-        for thread in threads:
-            thread.start()
-        try:
+        with going_on(self._ended, *[partial(self._send, path) for path in paths]):
             yield
-        finally:
-            self._ended.set()
-            for thread in threads:
-                thread.join()
 
     def wait_for(self, more: int) -> None:
         """Wait until so many more are acknowledged."""

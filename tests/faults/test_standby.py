@@ -1,7 +1,7 @@
 """PostgreSQL's primary is gone while events arrive, and its synchronous standby is promoted."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,8 +20,21 @@ def primary() -> Iterator[PrivatePostgres]:
         yield cluster
 
 
-def name_of(url: str) -> str:
-    return urlsplit(url).path[1:]
+def env_of(standby: StandbyPostgres, name: str) -> dict[str, str]:
+    return {"BQ_STORE_URL": standby.url_of_both(name)}
+
+
+@contextmanager
+def serving(
+    directory: Path, primary: PrivatePostgres, *, synchronous: bool
+) -> Iterator[tuple[StandbyPostgres, ServerProcess, str]]:
+    """A standby, a server over whichever takes writes, and the name of its database."""
+    name = urlsplit(primary.database()).path[1:]
+    with (
+        StandbyPostgres(primary, synchronous=synchronous) as standby,
+        ServerProcess(directory / "data", env=env_of(standby, name)) as server,
+    ):
+        yield standby, server, name
 
 
 def keys_of_facts(url: str) -> list[str]:
@@ -31,11 +44,7 @@ def keys_of_facts(url: str) -> list[str]:
 def test_what_was_acknowledged_is_a_fact_once_after_the_standby_is_promoted(
     tmp_path: Path, primary: PrivatePostgres
 ) -> None:
-    name = name_of(primary.database())
-    with ExitStack() as stack:
-        standby = stack.enter_context(StandbyPostgres(primary, synchronous=True))
-        env = {"BQ_STORE_URL": standby.url_of_both(name)}
-        server = stack.enter_context(ServerProcess(tmp_path / "data", env=env))
+    with serving(tmp_path, primary, synchronous=True) as (standby, server, name):
         senders = KeyedSenders(server)
         with senders.sending(sync=True):
             until("some are accepted", lambda: len(senders.accepted) >= 200)
@@ -52,17 +61,13 @@ def test_what_was_acknowledged_is_a_fact_once_after_the_standby_is_promoted(
         facts = keys_of_facts(standby.url(name))
         assert len({*facts}) == len(facts)
         assert senders.accepted <= {*facts}
-        verified = run("verify", "--data-dir", str(tmp_path / "data"), env=env)
+        verified = run("verify", "--data-dir", str(server.data_dir), env=env_of(standby, name))
         assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_an_asynchronous_standby_lacks_what_was_acknowledged_last(tmp_path: Path, primary: PrivatePostgres) -> None:
     """The control: what the test above looks for does get lost."""
-    name = name_of(primary.database())
-    with ExitStack() as stack:
-        standby = stack.enter_context(StandbyPostgres(primary, synchronous=False))
-        env = {"BQ_STORE_URL": standby.url_of_both(name)}
-        server = stack.enter_context(ServerProcess(tmp_path / "data", env=env))
+    with serving(tmp_path, primary, synchronous=False) as (standby, server, name):
         senders = KeyedSenders(server)
         tables = "SELECT to_regclass('facts')::text"
         until("the standby has the tables", lambda: asked(standby.url(name), tables) == [("facts",)])

@@ -1,6 +1,7 @@
 """How many accepted events a stream took with it: counted exactly, or said to be at least so many."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,17 +95,23 @@ async def database(data_dir: Path, store_address: Path | str) -> AsyncIterator[D
         yield opened
 
 
-@pytest.fixture
-async def server(client: redis.Redis, database: Database) -> AsyncIterator[OneServer]:
+@asynccontextmanager
+async def started(client: redis.Redis, database: Database) -> AsyncIterator[OneServer]:
     made = OneServer(client, database)
     await made.start()
     yield made
     await made.pipe.close()
 
 
-async def killed(server: OneServer) -> OneServer:
+@pytest.fixture
+async def server(client: redis.Redis, database: Database) -> AsyncIterator[OneServer]:
+    async with started(client, database) as made:
+        yield made
+
+
+def after_a_kill(server: OneServer) -> AbstractAsyncContextManager[OneServer]:
     """The next server, of one that was killed."""
-    return OneServer(server.client, server.database)
+    return started(server.client, server.database)
 
 
 async def repeated(database: Database, *message_ids: str) -> None:
@@ -120,25 +127,21 @@ async def test_what_a_killed_server_accepted_last_is_in_no_count_and_that_is_sai
     await server.account.check()
     await server.accept(4)
     await server.client.flushall()
-    following = await killed(server)
-    await following.start()
-    assert await following.noticed() == [(3, True)]
-    assert "at least 3 accepted events are lost" in str(await following.account.problem())
-    last = server.totals.newest
-    assert following.account.loss_of(last) is not None, "those that nobody counted are lost as well"
-    await following.pipe.close()
+    async with after_a_kill(server) as following:
+        assert await following.noticed() == [(3, True)]
+        assert "at least 3 accepted events are lost" in str(await following.account.problem())
+        last = server.totals.newest
+        assert following.account.loss_of(last) is not None, "those that nobody counted are lost as well"
 
 
 async def test_a_killed_server_that_had_noted_nothing_of_them_says_that_some_may_be_lost(server: OneServer) -> None:
     await server.account.check()
     await server.accept(4)
     await server.client.flushall()
-    following = await killed(server)
-    await following.start()
-    assert await following.noticed() == [(0, True)]
-    assert "accepted events may be lost" in str(await following.account.problem())
-    assert following.account.loss_of(server.totals.newest) is not None
-    await following.pipe.close()
+    async with after_a_kill(server) as following:
+        assert await following.noticed() == [(0, True)]
+        assert "accepted events may be lost" in str(await following.account.problem())
+        assert following.account.loss_of(server.totals.newest) is not None
 
 
 async def test_what_became_of_the_others_before_the_kill_is_not_lost(server: OneServer) -> None:
@@ -147,10 +150,8 @@ async def test_what_became_of_the_others_before_the_kill_is_not_lost(server: One
     entries = await server.take()
     await repeated(server.database, *[entry.message_id for entry in entries[:2]])
     await server.client.flushall()
-    following = await killed(server)
-    await following.start()
-    assert await following.noticed() == [(3, True)]
-    await following.pipe.close()
+    async with after_a_kill(server) as following:
+        assert await following.noticed() == [(3, True)]
 
 
 async def test_what_a_killed_server_had_not_taken_out_of_a_trimmed_stream_is_not_lost(server: OneServer) -> None:
@@ -159,10 +160,8 @@ async def test_what_a_killed_server_had_not_taken_out_of_a_trimmed_stream_is_not
     entries = await server.take()
     await repeated(server.database, *[entry.message_id for entry in entries[:2]])
     await server.client.xtrim(KEYS.events, maxlen=0)
-    following = await killed(server)
-    await following.start()
-    assert await following.noticed() == [(3, True)]
-    await following.pipe.close()
+    async with after_a_kill(server) as following:
+        assert await following.noticed() == [(3, True)]
 
 
 async def test_a_trimmed_stream_keeps_its_counts_over_a_kill(server: OneServer) -> None:
@@ -170,10 +169,8 @@ async def test_a_trimmed_stream_keeps_its_counts_over_a_kill(server: OneServer) 
     await server.account.check()
     await server.accept(4)
     await server.client.xtrim(KEYS.events, maxlen=0)
-    following = await killed(server)
-    await following.start()
-    assert await following.noticed() == [(7, False)]
-    await following.pipe.close()
+    async with after_a_kill(server) as following:
+        assert await following.noticed() == [(7, False)]
 
 
 async def test_a_server_that_stopped_knew_all_that_it_had_accepted(server: OneServer) -> None:
@@ -182,10 +179,8 @@ async def test_a_server_that_stopped_knew_all_that_it_had_accepted(server: OneSe
     await server.accept(4)
     await server.account.finish()
     await server.client.flushall()
-    following = await killed(server)
-    await following.start()
-    assert await following.noticed() == [(7, False)]
-    await following.pipe.close()
+    async with after_a_kill(server) as following:
+        assert await following.noticed() == [(7, False)]
 
 
 async def test_more_in_the_new_stream_than_the_old_ever_had_hides_nothing(server: OneServer) -> None:

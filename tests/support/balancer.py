@@ -1,13 +1,13 @@
 """A load balancer without sticky sessions, for clients that know one address only."""
 
 import random
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from harness.plain_http import PlainHttp
+from tests.support.threads import serving_http
 
 TIMEOUT_SECONDS = 60.0
 
@@ -42,15 +42,9 @@ def balancing(urls: Sequence[str], chance: random.Random) -> Iterator[str]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    balancer = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    balancer.daemon_threads = True
-    thread = threading.Thread(target=balancer.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
     try:
-        yield f"http://127.0.0.1:{balancer.server_address[1]}"
+        with serving_http(Handler) as url:
+            yield url
     finally:
-        balancer.shutdown()
-        thread.join()
-        balancer.server_close()
         for server in servers:
             server.close()

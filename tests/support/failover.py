@@ -60,21 +60,18 @@ class ReplicatedStream:
         finally:
             self.primary.process.send_signal(signal.SIGCONT)
 
-    def until_promoted(self) -> Valkey:
-        """Wait until a replica is the primary, and the sentinel says so; which."""
-        until("a replica is the primary", lambda: self._promoted() is not None, seconds=60)
-        found = self._promoted()
-        assert found is not None
-        return found
+    def until_promoted(self) -> None:
+        """Wait until a replica is the primary, and the sentinel says so."""
+        until("a replica is the primary", self._is_promoted, seconds=60)
 
-    def _promoted(self) -> Valkey | None:
+    def _is_promoted(self) -> bool:
         with redis.Redis(port=self.sentinel_port) as sentinel:
             _, port = sentinel.sentinel_get_master_addr_by_name(NAME)
         for each in self.replicas:
             with each.client() as client:
                 if each.port == int(port) and client.info("replication")["role"] == "master":
-                    return each
-        return None
+                    return True
+        return False
 
     def until_replicated(self) -> None:
         """Wait until the replicas keep up, and the sentinel knows of them."""

@@ -4,12 +4,14 @@ import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
 
 from tests.support.client import event
 from tests.support.process import ServerProcess
+from tests.support.threads import going_on
 
 
 class KeyedSenders:
@@ -58,12 +60,5 @@ class KeyedSenders:
     @contextmanager
     def sending(self, *, sync: bool = False) -> Iterator[None]:
         """Send batches meanwhile; with `sync`, also single events by the other path."""
-        threads = [threading.Thread(target=self._go_on, kwargs={"sync": each}) for each in (False, sync)]
-        for thread in threads:
-            thread.start()
-        try:
+        with going_on(self._ended, *[partial(self._go_on, sync=each) for each in (False, sync)]):
             yield
-        finally:
-            self._ended.set()
-            for thread in threads:
-                thread.join()

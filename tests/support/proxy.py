@@ -2,13 +2,14 @@
 
 import http.client
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support.threads import serving_http
 
 
 @dataclass(frozen=True)
@@ -109,13 +110,5 @@ def faulty(server: str, fault: Fault) -> Iterator[str]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    proxy.daemon_threads = True
-    thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{proxy.server_address[1]}"
-    finally:
-        proxy.shutdown()
-        thread.join()
-        proxy.server_close()
+    with serving_http(Handler) as url:
+        yield url
