@@ -1,11 +1,34 @@
 """The named queries of `sql/*.sql`. Their names and comments are in those files."""
 
+import re
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
 import aiosql
+from aiosql.query_loader import QueryLoader
+from aiosql.types import QueryDatum
 
 from bq_server.store.statement_calls import StatementCalls
+
+_DEFINITION = re.compile(r"^-- name: *", re.MULTILINE)
+
+
+class _LineCommentsOnly(QueryLoader):
+    """Reads what has no comments of several lines.
+
+    The library's search for them matches at each character, and took two thirds of the time that all queries need.
+    """
+
+    def load_query_data_from_sql(
+        self, sql: str, ns_parts: list[str], fname: Path | str = "<unknown>"
+    ) -> list[QueryDatum]:
+        found, line = [], 1
+        for place, part in enumerate(_DEFINITION.split(sql)):
+            if place:
+                found.append(self._make_query_datum(part, ns_parts, (fname, line)))
+            line += part.count("\n")
+        return found
 
 
 def load(name: str, driver: str | None = None) -> Any:
@@ -15,4 +38,4 @@ def load(name: str, driver: str | None = None) -> Any:
     """
     adapter: Any = driver or StatementCalls
     with as_file(files("bq_server.store") / "sql" / f"{name}.sql") as path:
-        return aiosql.from_path(path, adapter)
+        return aiosql.from_path(path, adapter, loader_cls=_LineCommentsOnly)
