@@ -10,14 +10,24 @@ RESERVE = 96
 """Reserved for everything that isn't a connection: the database, the stream, logs, what a request opens."""
 
 
+FEWEST = 128
+"""Fewer are no limit that anybody sets on purpose: a start would end somewhere in the middle."""
+
+
+def attainable() -> int:
+    """The limit that `raise_limit` comes to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST if hard == resource.RLIM_INFINITY else min(MOST, hard)
+    return MOST if soft == resource.RLIM_INFINITY else max(soft, wanted)
+
+
 def raise_limit() -> int:
     """Raise this process's soft limit as far as possible; returns the resulting limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST if hard == resource.RLIM_INFINITY else min(MOST, hard)
+    wanted = attainable()
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        return wanted
-    return MOST if soft == resource.RLIM_INFINITY else soft
+    return wanted
 
 
 def in_use() -> int | None:

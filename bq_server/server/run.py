@@ -79,6 +79,11 @@ def run(settings: Settings, announce: Announce) -> None:
 
     A second signal ends the process at once. Raises `StartFailed`.
     """
+    if (most := descriptors.attainable()) < descriptors.FEWEST:
+        raise StartFailed(
+            f"{most} files may be open at a time, and {descriptors.FEWEST} is the least it starts with; "
+            f"raise the limit with `ulimit -n`"
+        )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.get_loop().set_exception_handler(last_resort.report)

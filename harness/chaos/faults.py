@@ -38,9 +38,6 @@ ASKING = 4
 USELESS = b'{"events": "' + b"x" * (4 << 20) + b'"}'
 """What many clients send while there is no memory: it must be held before it can be refused."""
 
-DESTRUCTION_TRIES = 3
-"""How often the stream is destroyed, where its server can't be reached: other faults stop it meanwhile."""
-
 CATCH_UP_SECONDS = 0.5
 """How long clients then have to send what they held back; it still counts as the fault's time."""
 
@@ -252,7 +249,10 @@ class Injector(Struct):
         """Destroy while nothing becomes a fact, so that something is lost; then wait for the report, and confirm it."""
         started = self.traffic.now
         database, seconds = self.server.data_dir / DATABASE, strike.lengths[0]
-        for _ in range(DESTRUCTION_TRIES):
+        done = False
+        while not done:
+            if self.traffic.now > started + RECOVERY_SECONDS:
+                return None
             holding = asyncio.create_task(asyncio.to_thread(hold, database, [2 * seconds], self._let_go))
             try:
                 await asyncio.sleep(seconds)
@@ -260,10 +260,8 @@ class Injector(Struct):
                 done = await destruction.command(self.server.data_dir, strike.kind)
             finally:
                 await holding
-            if done:
-                break
-        else:
-            return None
+            if not done:
+                await self._until_ready()  # the stream server is away by what another fault does
         with suppress(NotRecovered):  # there may have been nothing to lose, and thus nothing to report
             await _until(self._tells_losses, "it told nothing of events that were taken out", NOTICE_SECONDS)
         await self._accept_losses()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support.client import event
-from tests.support.process import ServerProcess, run, until
+from tests.support.process import COMMAND, ServerProcess, run, until
 from tests.support.store import opened
 
 
@@ -111,6 +111,16 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "can't be created" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_too_few_open_files_are_named_before_anything_is_started(data_dir: Path) -> None:
+    limited = f"ulimit -n 12; exec {' '.join(COMMAND)} serve --port 0 --data-dir {data_dir}"
+    ended = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, data_dir.exists()) == (1, "", False)
+    assert ended.stderr == (
+        "bq-server: 12 files may be open at a time, and 128 is the least it starts with; "
+        "raise the limit with `ulimit -n`\n"
+    )
 
 
 def test_a_database_newer_than_the_program_is_refused(data_dir: Path) -> None:
