@@ -103,6 +103,11 @@ class PrivatePostgres:
         """Remove the database at that URL, and end whatever uses it."""
         self._run("dropdb", *self._where, "--force", _name(url))
 
+    def replace(self, url: str, template: str) -> None:
+        """Put a copy of the database at `template` in the place of the one at `url`, whoever uses that."""
+        self.drop(url)
+        self._run("createdb", *self._where, "-T", _name(template), _name(url))
+
     def url(self, database: str) -> str:
         """The URL of a database."""
         return f"postgresql://bq@/{database}?host={quote(str(self.directory), safe='')}&port={self._port}"

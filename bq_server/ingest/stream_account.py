@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from bq_server.clock import Clock
 from bq_server.ids import IdSource
+from bq_server.ingest.store_account import StoreAccount
 from bq_server.moments import HOUR
 from bq_server.store import losses
 from bq_server.store.database import Database, StoreUnavailable
@@ -24,7 +25,7 @@ log = structlog.get_logger("bq_server.ingest.stream_account")
 
 LOOK_SECONDS = 1.0
 
-ADVICE = "find out what happened to the stream server, then run `bq-server doctor --acknowledge`"
+ADVICE = "find out what happened to the stream server or the database, then run `bq-server doctor --acknowledge`"
 
 
 class StreamAccount:
@@ -51,6 +52,7 @@ class StreamAccount:
         self._place = place
         self._ids = ids
         self._clock = clock
+        self._store = StoreAccount(database, counts, place, clock)
         self._known: Known | None = None
         self._losses: list[Loss] = []
         """All losses ever."""
@@ -73,6 +75,10 @@ class StreamAccount:
             self._known = await losses.known(connection, self._place)
             self._losses = await losses.every(connection)
         self._saved = (self._known, tuple(self._losses))
+        counts = await self._counts.now()
+        if self._take(await self._store.start(counts, self._losses)) and self._known is not None:
+            # It may have known another stream, or that nothing waited: neither says anything of this one.
+            self._known = None if self._known.epoch != counts.epoch else replace(self._known, final=False)
         if self._known is None:
             await self._begin()
         else:
@@ -96,8 +102,9 @@ class StreamAccount:
 
     async def check(self) -> None:
         """Check once, and store what was found. Raises `StreamUnavailable` and `StoreUnavailable`."""
-        await self._look(owned=True, patient=True, certain=self._alone)
+        counts = await self._look(owned=True, patient=True, certain=self._alone)
         await self._save()
+        self._take(await self._store.look(counts, self._losses))
 
     async def follow(self) -> None:
         """Know the losses that another process finds, until cancelled."""
@@ -112,7 +119,8 @@ class StreamAccount:
     async def finish(self) -> None:
         """Check once more, after the consumer and the writer have stopped."""
         with suppress(StreamUnavailable, StoreUnavailable):
-            await self._look(owned=True, patient=False, certain=self._alone)
+            counts = await self._look(owned=True, patient=False, certain=self._alone)
+            self._take(await self._store.look(counts, self._losses))
             if self._known is not None:
                 self._known = replace(self._known, final=self._alone)
             await self._save()
@@ -136,8 +144,8 @@ class StreamAccount:
         place = order(message_id)
         return next((each for each in self._losses if each.is_of_events and _between(each, place)), None)
 
-    async def _look(self, *, owned: bool, patient: bool, certain: bool) -> None:
-        """Compare the stream with what is known about it.
+    async def _look(self, *, owned: bool, patient: bool, certain: bool) -> Counts:
+        """Compare the stream with what is known about it; returns what it was.
 
         `certain`: whether everything accepted is known. A process that was killed had no time to note the last of it,
         and what another process accepts is noted a moment later.
@@ -151,7 +159,7 @@ class StreamAccount:
         if counts.epoch != known.epoch:
             self._foreign = None
             await self._replace(known, counts, ["the stream was emptied or replaced"], certain=certain)
-            return
+            return counts
         if not (counts.owner and owned):
             wrong.append("the stream lost the mark of its owner")
             await self._counts.mark_owner(self._installation_id)
@@ -161,8 +169,9 @@ class StreamAccount:
         self._totals.groups_made = 0
         if counts.appended < appended:
             await self._replace(known, counts, ["the stream is an older copy than was known", *wrong], certain=False)
-            return
-        await self._hold(known, counts, wrong, patient=patient, certain=certain)
+        else:
+            await self._hold(known, counts, wrong, patient=patient, certain=certain)
+        return counts
 
     async def _hold(self, known: Known, counts: Counts, wrong: list[str], *, patient: bool, certain: bool) -> None:
         """Compare what is missing with what is known to be."""
@@ -191,7 +200,7 @@ class StreamAccount:
 
     async def _replaced_when_empty(self, known: Known) -> bool:
         """Whether this is another stream, replacing one in which nothing waited when the last server stopped."""
-        if not known.final or known.appended - known.settled > known.lost:
+        if not known.final or known.dead or known.appended - known.settled > known.lost:
             return False
         if (await self._counts.now()).epoch == known.epoch:
             return False
@@ -212,7 +221,7 @@ class StreamAccount:
         await self._counts.mark_owner(self._installation_id)
         await self._follow(epoch, lost)
         self._replacing = None
-        self._note(wrong, lost, known, counts, at_least=not exact)
+        self._note(wrong, lost, known, counts, at_least=not exact, dead=max(0, known.dead - counts.dead))
 
     async def _gone(self, known: Known, counts: Counts, *, certain: bool) -> tuple[int, bool]:
         """How many messages a stream that vanished took with it, and whether these are all."""
@@ -254,16 +263,31 @@ class StreamAccount:
         """What is known after a check that found everything in order."""
         newest = max(counts.newest, known.newest, key=order)
         oldest = counts.oldest or newest
-        return replace(known, appended=counts.appended, settled=counts.settled, oldest=oldest, newest=newest)
+        return replace(
+            known, appended=counts.appended, settled=counts.settled, oldest=oldest, newest=newest, dead=counts.dead
+        )
 
     def _note(
-        self, wrong: Sequence[str], messages: int, known: Known, counts: Counts, *, at_least: bool = False
+        self,
+        wrong: Sequence[str],
+        messages: int,
+        known: Known,
+        counts: Counts,
+        *,
+        at_least: bool = False,
+        dead: int = 0,
     ) -> None:
         last = max(known.newest, counts.newest, self._totals.newest, key=order)
-        loss = Loss(self._clock(), " and ".join(wrong), messages, known.oldest, last, at_least=at_least)
+        loss = Loss(self._clock(), " and ".join(wrong), messages, known.oldest, last, at_least=at_least, dead=dead)
         self._losses.append(loss)
         log.critical(
-            "stream.lost", what=loss.what, messages=messages, at_least=at_least, first=loss.first, last=loss.last
+            "stream.lost",
+            what=loss.what,
+            messages=messages,
+            at_least=at_least,
+            first=loss.first,
+            last=loss.last,
+            dead_letters=dead,
         )
 
     def _correct(self, found: int) -> None:
@@ -273,6 +297,15 @@ class StreamAccount:
             share = min(found, loss.messages)
             self._losses[place] = replace(loss, messages=loss.messages - share)
             found -= share
+
+    def _take(self, stored: Sequence[Loss] | None) -> bool:
+        """These are all losses there are, if the store was set back; whether it was."""
+        if stored is None:
+            return False
+        self._losses = [*stored]
+        # What the store knew of the stream was set back as well.
+        self._saved = (None, tuple(stored))
+        return True
 
     async def _save(self) -> None:
         """Store what has changed since the last time."""

@@ -33,6 +33,7 @@ from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
 from bq_server.store.references import References
 from bq_server.store.reward_claims import NewRewardClaim
+from bq_server.stream.store_note import StoreNote
 
 log = structlog.get_logger("bq_server.processing")
 
@@ -99,13 +100,21 @@ class Processor:
     """Turns events into facts in one database. Safe to call from several tasks: the database orders them."""
 
     def __init__(
-        self, database: Database, ids: IdSource, clocks: Clocks, games: Games, caps: CatalogCaps | None = None
+        self,
+        database: Database,
+        ids: IdSource,
+        clocks: Clocks,
+        games: Games,
+        caps: CatalogCaps | None = None,
+        note: StoreNote | None = None,
     ) -> None:
+        """`note`: what the stream notes of the store."""
         self._database = database
         self._ids = ids
         self._clocks = clocks
         self._games = games
         self._caps = caps or CatalogCaps()
+        self._note = note
         self._game_thread = GameThread()
         self._group = GROUP_OUTSIDE if database.outside else GROUP
         self.counts = ProcessingCounts()
@@ -254,6 +263,9 @@ class Processor:
                     changes = AliasChanges(connection, scope, game, self._ids, new.now, self._game_thread)
                     await changes.follow(new.aliasing)
         if not rehearsed:
+            if self._note is not None:
+                last = before.last_seq + sum(len(new.facts) for new in batch.new.values())
+                connection.after_commit(partial(self._note.saw_committed, before.last_seq, last))
             for event, outcome in zip(events, batch.outcomes, strict=True):
                 if isinstance(outcome, Duplicate) and event.message_id is not None:
                     await facts.record_duplicate(connection, event, outcome.fact)

@@ -77,6 +77,7 @@ from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.replicas import Replicas, require_use
+from bq_server.stream.store_note import note_of
 from bq_server.stream.writer import Writer
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     owned = await take_ownership(writing, keys, store.installation_id, lost)
     place = place_of(chosen, settings.redis_prefix)
     site.running.elsewhere = await stack.enter_async_context(whereabouts(directory, place, backlog))
-    totals, counts = Totals(), StreamCounts(asking, keys)
+    totals, counts = Totals(), StreamCounts(asking, keys, note_of(store.installation_id))
     account = StreamAccount(
         store.database, counts, totals, store.installation_id, place=place, ids=site.ids, clock=site.clock
     )
@@ -141,7 +142,9 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     if not alone:
         await stack.enter_async_context(background(account.follow))
     letters, lookup = DeadLetters(asking, keys), MessageLookup(asking, keys)
-    return StreamRoom(valkey, writing, reading, asking, keys, totals, backlog, letters, lookup, account, replicas)
+    return StreamRoom(
+        valkey, writing, reading, asking, keys, totals, counts.note, backlog, letters, lookup, account, replicas
+    )
 
 
 async def start_tracing(site: Site) -> "Tracer | None":
@@ -161,7 +164,7 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     """Start turning messages into facts, and finish refolds of earlier game changes."""
     games = Games()
     caps = CatalogCaps(site.settings.max_event_names, site.settings.max_event_properties)
-    processor = Processor(store.database, site.ids, store.clocks, games, caps)
+    processor = Processor(store.database, site.ids, store.clocks, games, caps, stream.note)
     processor.start_thread()
     handler = MessageProcessor(processor, site.clock, tracer).process
     dead = DeadMessages(store.database, stream.letters, store.clocks)
@@ -193,7 +196,7 @@ async def _start_consumer(
     charge = None if peers is None else Charge(stream.reading, stream.keys, name)
     if charge is not None and peers is not None:
         await site.sole.start(partial(in_charge, charge, peers))
-    group = ConsumerGroup(stream.reading, stream.keys, name, charge)
+    group = ConsumerGroup(stream.reading, stream.keys, name, charge, stream.note)
     letters = DeadLetters(stream.reading, stream.keys, charge)
     consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, announced=dead.announced)
     await site.sole.start(partial(consuming, consumer))

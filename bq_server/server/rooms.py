@@ -50,6 +50,7 @@ from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.replicas import Replicas
+from bq_server.stream.store_note import StoreNote
 from bq_server.stream.writer import Writer
 
 
@@ -86,6 +87,7 @@ class StreamRoom(Struct, frozen=True):
     asking: redis.Redis
     keys: StreamKeys
     totals: Totals
+    note: StoreNote
     backlog: Backlog
     letters: DeadLetters
     lookup: MessageLookup

@@ -182,6 +182,12 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
     return Before(_queries.seq_given_last(connection), packed, made, keyed, versions, heard)
 
 
+def seq_given_last(connection: Any) -> int:
+    """The highest seq that was ever given to a fact; 0 before the first."""
+    found: int = _queries.seq_given_last(connection)
+    return found
+
+
 def states(connection: Any, references: References, scope: Scope, participants: Iterable[str]) -> dict[str, Held]:
     """What is stored about these participants; unknown ones are left out."""
     rows = _queries.states(

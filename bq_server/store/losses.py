@@ -25,6 +25,8 @@ class Known(Struct, frozen=True):
     """The message appended last."""
     final: bool = False
     """Whether the server stopped with these counts, so that nothing was accepted since."""
+    dead: int = 0
+    """How many dead letters there were."""
 
 
 class Loss(Struct, frozen=True):
@@ -41,16 +43,26 @@ class Loss(Struct, frozen=True):
     acknowledged_at: int | None = None
     at_least: bool = False
     """Whether more may be lost than is known."""
+    facts: int = 0
+    """How many facts the store has no more, at least: then it is the store that was set back."""
+    dead: int = 0
+    """How many dead letters went with a stream."""
 
     @property
     def summary(self) -> str:
         """What happened, and how much was lost by it."""
+        if self.facts:
+            lost = "1 fact is lost" if self.facts == 1 else f"{self.facts} facts are lost"
+            return f"{self.what}: at least {lost}, of messages between {self.first} and {self.last}, or of none"
+        dead = "1 dead letter is gone" if self.dead == 1 else f"{self.dead} dead letters are gone"
         if not self.is_of_events:
-            return f"{self.what}; no accepted event is missing"
+            return f"{self.what}; " + (f"{dead}, no other" if self.dead else "no") + " accepted event is missing"
         lost = "1 accepted event is lost" if self.messages == 1 else f"{self.messages} accepted events are lost"
         if self.at_least:
             lost = f"at least {lost}" if self.messages else "accepted events may be lost, nobody can know how many"
-        return f"{self.what}: {lost}, between the messages {self.first} and {self.last}"
+        return f"{self.what}: {lost}, between the messages {self.first} and {self.last}" + (
+            f", and {dead}" if self.dead else ""
+        )
 
     @property
     def is_of_events(self) -> bool:
@@ -66,7 +78,7 @@ async def known(connection: Connection, place: str) -> Known | None:
 
 async def put_known(connection: Connection, place: str, account: Known) -> None:
     """Store what is known about the stream at a place."""
-    names = ("epoch", "appended", "settled", "lost", "oldest", "newest", "final")
+    names = ("epoch", "appended", "settled", "lost", "oldest", "newest", "final", "dead")
     await _queries.put_account(connection, place=place, **dict(zip(names, astuple(account), strict=True)))
 
 
@@ -90,6 +102,8 @@ async def add(connection: Connection, loss: Loss) -> None:
         first=loss.first,
         last=loss.last,
         at_least=int(loss.at_least),
+        facts=loss.facts,
+        dead=loss.dead,
     )
 
 

@@ -12,6 +12,7 @@ import redis.asyncio as redis
 from bq_server.stream.counts import Count
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.scripts import Script, load
+from bq_server.stream.store_note import StoreNote
 
 
 class NotInCharge(Exception):
@@ -38,12 +39,17 @@ class Charge:
         if not await self._run(self._take, [self._keys.charge], [term, self._consumer]):
             raise NotInCharge
 
-    async def settle(self, message_ids: Sequence[str], letter_ids: Sequence[str]) -> Count:
-        """Remove messages, and the dead letters that they were; returns how many were settled in total.
+    async def settle(
+        self, message_ids: Sequence[str], letter_ids: Sequence[str], note: StoreNote | None = None
+    ) -> Count:
+        """Remove messages, and the dead letters that they were, and note how far the store is.
+
+        Returns how many were settled in total.
 
         Raises `NotInCharge`.
         """
-        args = [GROUP, self._consumer, len(message_ids), *message_ids, *letter_ids]
+        noted = ("", 0) if note is None else (note.field, note.seq)
+        args = [GROUP, self._consumer, *noted, len(message_ids), *message_ids, *letter_ids]
         return self._settled(await self._run(self._settle, self._charged_keys, args))
 
     async def dead_letter(self, message_id: str, letter: bytes, entry_id: str) -> Count:

@@ -11,6 +11,7 @@ from bq_server.stream.counts import Count, make_group, settled
 from bq_server.stream.entries import StreamEntry
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 from bq_server.stream.scripts import load
+from bq_server.stream.store_note import StoreNote
 
 BATCH = 100
 """Most messages per command, so that the event loop is held only briefly."""
@@ -32,12 +33,23 @@ class ConsumerGroup:
     Every method raises `redis.RedisError`.
     """
 
-    def __init__(self, client: redis.Redis, keys: StreamKeys, name: str, charge: Charge | None = None) -> None:
-        """`charge`: of one of several consumers, which take turns; then `remove` raises `NotInCharge`."""
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: StreamKeys,
+        name: str,
+        charge: Charge | None = None,
+        note: StoreNote | None = None,
+    ) -> None:
+        """`charge`: of one of several consumers, which take turns; then `remove` raises `NotInCharge`.
+
+        `note`: what `remove` notes of the store that has the facts.
+        """
         self._client = client
         self._keys = keys
         self.name = name
         self._charge = charge
+        self._note = note
         self._remove_idle = load("remove_idle")
 
     async def make(self) -> bool:
@@ -96,12 +108,14 @@ class ConsumerGroup:
         ids = [entry.message_id for entry in entries]
         letters = [entry.letter_id for entry in entries if entry.letter_id is not None]
         if self._charge is not None:
-            return await self._charge.settle(ids, letters)
+            return await self._charge.settle(ids, letters, self._note)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.xack(self._keys.events, GROUP, *ids)
             pipe.xdel(self._keys.events, *ids)
             if letters:
                 pipe.hdel(self._keys.dead, *letters)
+            if self._note is not None and self._note.seq:
+                pipe.hset(self._keys.counts, self._note.field, self._note.seq)
             return await settled(pipe, self._keys, len(ids))
 
     async def others_have_some(self) -> bool:

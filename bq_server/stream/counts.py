@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from bq_server.stream.connection import asking
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.scripts import load
+from bq_server.stream.store_note import StoreNote
 
 EPOCH = "epoch"
 APPENDED = "appended"
@@ -78,6 +79,10 @@ class Counts(Struct, frozen=True):
     """The first message that waits; empty if none does."""
     newest: str
     """The last message appended."""
+    noted: int
+    """The highest seq of a fact that the stream has noted of the store; 0 before the first."""
+    dead: int
+    """How many dead letters there are."""
 
     @property
     def missing(self) -> int:
@@ -108,20 +113,21 @@ async def settled(pipe: Pipeline, keys: StreamKeys, messages: int) -> Count:
 class StreamCounts:
     """Queries the stream server's counts. Every method raises `StreamUnavailable`."""
 
-    def __init__(self, client: redis.Redis, keys: StreamKeys) -> None:
+    def __init__(self, client: redis.Redis, keys: StreamKeys, note: StoreNote) -> None:
         self._client: Any = client
+        self.note = note
         self._keys = keys
         self._count = load("count")
         self._recount = load("recount")
 
     async def now(self) -> Counts:
         """The counts at this moment."""
-        keys = (self._keys.events, self._keys.counts, self._keys.owner)
+        keys = (self._keys.events, self._keys.counts, self._keys.owner, self._keys.dead)
         with asking():
-            found: Any = await self._client.eval(self._count.text, 3, *keys, GROUP)
-        epoch, appended, settled, waiting, owner, grouped, oldest, newest = found
+            found: Any = await self._client.eval(self._count.text, 4, *keys, GROUP, self.note.field)
+        epoch, appended, settled, waiting, owner, grouped, oldest, newest, noted, dead = found
         texts = [each.decode() for each in (epoch, owner, oldest, newest)]
-        return Counts(texts[0], appended, settled, waiting, texts[1], bool(grouped), *texts[2:])
+        return Counts(texts[0], appended, settled, waiting, texts[1], bool(grouped), *texts[2:], noted, dead)
 
     async def begin(self, epoch: str, lost: int, missing: int) -> int:
         """Restart the counts: what waits and what is lost has entered, and nothing was settled.
@@ -133,6 +139,11 @@ class StreamCounts:
             keys = (self._keys.events, self._keys.counts)
             found: int = await self._client.eval(self._recount.text, 2, *keys, epoch, lost, missing)
         return found
+
+    async def put_note(self) -> None:
+        """Note how far the store is."""
+        with asking():
+            await self._client.hset(self._keys.counts, self.note.field, self.note.seq)
 
     async def adopt(self, messages: int) -> None:
         """Count these as well: somebody else has put them into the stream."""

@@ -12,7 +12,7 @@ from bq_server.clock import system_clock
 from bq_server.ids import IdSource
 from bq_server.ingest.stream_account import StreamAccount
 from bq_server.runtime.data_directory import DataDirectory
-from bq_server.store import losses
+from bq_server.store import batch, losses
 from bq_server.store.database import Database
 from bq_server.store.losses import Loss
 from bq_server.stream.connection import StreamUnavailable, connect
@@ -22,6 +22,7 @@ from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.entries import StreamEntry
 from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
+from bq_server.stream.store_note import note_of
 from bq_server.stream.writer import Message, Writer
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +34,7 @@ class UnreliableCounts(StreamCounts):
     """Loses the answer of a count that begins, when it is told to."""
 
     loses_an_answer = False
+    loses_a_note = False
 
     async def begin(self, epoch: str, lost: int, missing: int) -> int:
         found = await super().begin(epoch, lost, missing)
@@ -41,6 +43,12 @@ class UnreliableCounts(StreamCounts):
             raise StreamUnavailable("the answer got lost")
         return found
 
+    async def put_note(self) -> None:
+        if self.loses_a_note:
+            self.loses_a_note = False
+            raise StreamUnavailable("it did not come that far")
+        await super().put_note()
+
 
 class OneServer:
     """What a server that accounts for its stream does, step by step."""
@@ -48,8 +56,9 @@ class OneServer:
     def __init__(self, client: Any, database: Database) -> None:
         self.client, self.database = client, database
         self.totals = Totals()
-        self.counts = UnreliableCounts(client, KEYS)
-        self.group = ConsumerGroup(client, KEYS, "me")
+        self.note = note_of(OURS)
+        self.counts = UnreliableCounts(client, KEYS, self.note)
+        self.group = ConsumerGroup(client, KEYS, "me", note=self.note)
         self.account = StreamAccount(
             database, self.counts, self.totals, OURS, place="here", ids=IdSource(), clock=system_clock
         )
@@ -293,3 +302,147 @@ async def test_ids_of_one_millisecond_are_told_apart(database: Database) -> None
 )
 async def test_how_much_is_lost_is_said_in_words(messages: int, at_least: bool, said: str) -> None:
     assert said in Loss(0, "it went", messages, "1-0", "2-0", at_least=at_least).summary
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (Loss(0, "it went", 0, "1-0", "2-0", dead=1), "; 1 dead letter is gone, no other accepted event is missing"),
+        (Loss(0, "it went", 2, "1-0", "2-0", dead=3), "1-0 and 2-0, and 3 dead letters are gone"),
+        (Loss(0, "it went", 0, "1-0", "2-0", at_least=True, facts=1), ": at least 1 fact is lost"),
+        (Loss(0, "it went", 0, "1-0", "2-0", at_least=True, facts=5), ": at least 5 facts are lost"),
+    ],
+)
+async def test_facts_and_dead_letters_are_lost_in_words_too(loss: Loss, said: str) -> None:
+    assert said in loss.summary
+
+
+@asynccontextmanager
+async def dead_letters_in(server: OneServer) -> AsyncIterator[None]:
+    await server.client.hset(KEYS.dead, mapping={"1-0": "{}", "2-0": "{}"})
+    await server.account.check()
+    yield
+    assert "2 dead letters are gone" in str(await server.account.problem())
+
+
+async def test_dead_letters_go_with_a_stream_that_is_emptied(server: OneServer) -> None:
+    async with dead_letters_in(server):
+        await server.accept(3)
+        await server.client.flushall()
+        assert await server.noticed() == [(3, False)]
+
+
+async def test_dead_letters_that_a_stopped_server_knew_of_go_with_a_stream_in_which_nothing_waited(
+    server: OneServer,
+) -> None:
+    async with dead_letters_in(server):
+        await server.account.finish()
+        await server.client.flushall()
+        async with after_a_kill(server) as following:
+            assert await following.noticed() == [(0, False)]
+
+
+async def test_dead_letters_that_somebody_dropped_are_not_lost(server: OneServer) -> None:
+    await server.client.hset(KEYS.dead, mapping={"1-0": "{}", "2-0": "{}"})
+    await server.account.check()
+    await server.client.hdel(KEYS.dead, "1-0", "2-0")
+    await server.account.check()
+    await server.client.flushall()
+    await server.account.check()
+    assert "no accepted event is missing" in str(await server.account.problem())
+
+
+async def made(server: OneServer, facts: int) -> None:
+    """Settle what is in hand as so many facts, as far as the store's numbers go."""
+    entries = await server.take()
+    async with server.database.transaction() as connection:
+        before = await connection.run(batch.seq_given_last)
+        await connection.run(lambda store: give(server, store, before + facts))
+        connection.after_commit(lambda: server.note.saw_committed(before, before + facts))
+    await server.settle(entries)
+
+
+def give(server: OneServer, store: Any, seq: int) -> None:
+    """Have this be the seq given last."""
+    if server.database.file is not None:
+        store.execute("DELETE FROM sqlite_sequence WHERE name = 'facts'")
+        store.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('facts', ?)", (seq,))
+    else:
+        store.execute("UPDATE last_given SET seq = ? WHERE name = 'facts'", (seq,))
+
+
+async def set_back(server: OneServer, seq: int) -> None:
+    async with server.database.transaction() as connection:
+        await connection.run(lambda store: give(server, store, seq))
+
+
+async def test_what_is_acknowledged_is_noted_in_the_same_step(server: OneServer) -> None:
+    await server.accept(3)
+    await made(server, 3)
+    assert (await server.counts.now()).noted == 3
+
+
+async def test_a_store_that_is_set_back_is_noticed_once(server: OneServer) -> None:
+    await server.accept(5)
+    await made(server, 5)
+    await set_back(server, 2)
+    async with after_a_kill(server) as following:
+        assert await following.noticed() == [(0, True)]
+        assert "at least 3 facts are lost" in str(await following.account.problem())
+        await following.accept(1)
+        await made(following, 1)
+        assert await following.noticed() == [(0, True)]
+        async with after_a_kill(following) as third:
+            assert await third.noticed() == [(0, True)]
+
+
+async def test_a_store_that_is_set_back_and_overtakes_its_note_before_anybody_looks(server: OneServer) -> None:
+    await server.accept(5)
+    await made(server, 5)
+    await set_back(server, 2)
+    await server.accept(20)
+    await made(server, 20)
+    assert (await server.counts.now()).noted == 22
+    assert await server.noticed() == [(0, True)]
+    assert "at least 3 facts are lost" in str(await server.account.problem())
+
+
+async def test_facts_that_no_message_became_are_noted_at_the_next_check(server: OneServer) -> None:
+    await set_back(server, 7)
+    await server.account.check()
+    assert (await server.counts.now()).noted == 7
+
+
+async def test_a_reader_that_is_late_is_no_store_that_was_set_back(
+    server: OneServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a reader of a server that another has replaced: the transaction, which writes, has the last word."""
+    await server.accept(5)
+    await made(server, 5)
+    real, seen = batch.seq_given_last, []
+
+    def late(connection: Any) -> int:
+        seen.append(connection.in_transaction)
+        return real(connection) if connection.in_transaction else 1
+
+    monkeypatch.setattr(batch, "seq_given_last", late)
+    assert await server.noticed() == []
+    assert {*seen} == {True, False}
+
+
+async def test_a_note_that_could_not_be_replaced_makes_no_second_loss(server: OneServer) -> None:
+    await server.accept(5)
+    await made(server, 5)
+    await set_back(server, 2)
+    server.counts.loses_a_note = True
+    with pytest.raises(StreamUnavailable):
+        await server.account.check()
+    assert await server.noticed() == [(0, True)]
+    assert (await server.counts.now()).noted == 2
+
+
+async def test_a_note_of_another_installation_says_nothing_of_this_store(server: OneServer) -> None:
+    await server.client.hset(KEYS.counts, "facts:inst_2", 1000)
+    assert await server.noticed() == []
+    async with after_a_kill(server) as following:
+        assert await following.noticed() == []

@@ -1,9 +1,9 @@
 -- name: account(place)^
-SELECT epoch, appended, settled, lost, oldest, newest, final FROM stream_account WHERE place = :place;
+SELECT epoch, appended, settled, lost, oldest, newest, final, dead FROM stream_account WHERE place = :place;
 
--- name: put_account(place, epoch, appended, settled, lost, oldest, newest, final)!
-INSERT INTO stream_account (place, epoch, appended, settled, lost, oldest, newest, final)
-VALUES (:place, :epoch, :appended, :settled, :lost, :oldest, :newest, :final)
+-- name: put_account(place, epoch, appended, settled, lost, oldest, newest, final, dead)!
+INSERT INTO stream_account (place, epoch, appended, settled, lost, oldest, newest, final, dead)
+VALUES (:place, :epoch, :appended, :settled, :lost, :oldest, :newest, :final, :dead)
 ON CONFLICT (place) DO UPDATE SET
     epoch = excluded.epoch,
     appended = excluded.appended,
@@ -11,18 +11,19 @@ ON CONFLICT (place) DO UPDATE SET
     lost = excluded.lost,
     oldest = excluded.oldest,
     newest = excluded.newest,
-    final = excluded.final;
+    final = excluded.final,
+    dead = excluded.dead;
 
 -- name: remove_account()!
 DELETE FROM stream_account;
 
 -- name: losses()
--- All columns: a command reads databases of older versions, too, which have no `at_least`.
+-- All columns: a command reads databases of older versions, too, which lack the last columns.
 SELECT * FROM losses ORDER BY loss;
 
--- name: add_loss(noticed_at, what, messages, first, last, at_least)!
-INSERT INTO losses (noticed_at, what, messages, first, last, at_least)
-VALUES (:noticed_at, :what, :messages, :first, :last, :at_least);
+-- name: add_loss(noticed_at, what, messages, first, last, at_least, facts, dead)!
+INSERT INTO losses (noticed_at, what, messages, first, last, at_least, facts, dead)
+VALUES (:noticed_at, :what, :messages, :first, :last, :at_least, :facts, :dead);
 
 -- name: correct_loss(place, messages)!
 UPDATE losses SET messages = :messages
