@@ -1,7 +1,8 @@
 """`python -m bq_server`, and the command `bq-server`."""
 
-from bq_server.runtime import collector
+from bq_server.runtime import collector, outputs
 
+outputs.open_closed()  # first: whatever is opened next would take their numbers
 collector.pause()  # until everything is imported
 
 from bq_server.cli import main  # noqa: E402

@@ -2,11 +2,12 @@
 
 import sys
 
-from bq_server.runtime import collector
+from bq_server.runtime import collector, outputs
 from bq_server.runtime.frozen import bundle
 from bq_server.runtime.unpacked import enter
 
-enter()  # first: a killed bootloader must be noticed before slow imports
+outputs.open_closed()  # first: whatever is opened next would take their numbers
+enter()  # before the rest: a killed bootloader must be noticed before slow imports
 collector.pause()
 # The time zones stay in one file, from which Python imports them; it is searched last, and seldom.
 sys.path.append(str(bundle() / "tzdata.zip"))

@@ -26,7 +26,7 @@ from bq_server.cli import (
     version,
     webhooks,
 )
-from bq_server.runtime import collector
+from bq_server.runtime import collector, outputs
 
 app = typer.Typer(
     name="bq-server",
@@ -84,7 +84,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _interrupt)
-    app(prog_name="bq-server")
+    try:
+        app(prog_name="bq-server")
+    except OSError:
+        if (failed := outputs.give_up_stdout()) is None:
+            raise
+        typer.echo(f"bq-server: standard output can't be written: {failed.strerror}", err=True)
+        raise SystemExit(1) from None
+    finally:
+        outputs.give_up_stderr()
 
 
 def _interrupt(*_: object) -> NoReturn:

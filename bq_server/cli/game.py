@@ -40,7 +40,8 @@ def check(file: FILE) -> None:
         typer.echo(f"{file}:{mistake}", err=mistake.severity == "error")
     if checked.game is None:
         raise typer.Exit(1)
-    counts = ", ".join(f"{len(found)} {kind}" for kind, found in checked.game if found)
+    listed = {kind: len(found) for kind, found in checked.game if isinstance(found, list) and found}
+    counts = ", ".join(f"{count} {kind}" for kind, count in listed.items())
     typer.echo(f"{file}: ok: {counts or 'no definitions'}")
 
 

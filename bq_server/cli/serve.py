@@ -1,9 +1,10 @@
 """`bq-server serve`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bq_server.cli.options import fail, with_settings
-from bq_server.runtime import collector
+from bq_server.runtime import collector, outputs
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ def serve(settings: Settings) -> None:
             run(settings, announce)
         except StartFailed as error:
             fail(str(error))
+
+
+def _print(lines: Sequence[str]) -> None:
+    """Print a banner. Whoever reads it may have left, which is no reason not to serve."""
+    try:
+        print("\n".join(lines), flush=True)  # noqa: T201
+    except OSError as error:
+        import structlog
+
+        outputs.give_up_stdout()
+        structlog.get_logger("bq_server").warning("banner.not_printed", reason=error.strerror)
 
 
 def announce(settings: Settings, listening: "socket.socket", running: "ServerState") -> None:
@@ -71,7 +83,7 @@ def announce(settings: Settings, listening: "socket.socket", running: "ServerSta
         f'curl {url}/api/v1/facts -H "X-API-Key: {key}"',
         "",
     ]
-    print("\n".join(lines), flush=True)  # noqa: T201
+    _print(lines)
 
 
 def announce_worker(settings: Settings, url: str, running: "ServerState") -> None:
@@ -86,4 +98,4 @@ def announce_worker(settings: Settings, url: str, running: "ServerState") -> Non
         f"  ready      {url}/readyz",
         "",
     ]
-    print("\n".join(lines), flush=True)  # noqa: T201
+    _print(lines)

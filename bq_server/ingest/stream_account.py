@@ -76,9 +76,12 @@ class StreamAccount:
             self._losses = await losses.every(connection)
         self._saved = (self._known, tuple(self._losses))
         counts = await self._counts.now()
-        if self._take(await self._store.start(counts, self._losses)) and self._known is not None:
+        if (set_back := await self._store.start(counts)) is not None:
+            self._losses.append(set_back)
+            self._saved = (None, tuple(self._losses))
             # It may have known another stream, or that nothing waited: neither says anything of this one.
-            self._known = None if self._known.epoch != counts.epoch else replace(self._known, final=False)
+            same = self._known is not None and self._known.epoch == counts.epoch
+            self._known = replace(self._known, final=False) if self._known is not None and same else None
         if self._known is None:
             await self._begin()
         else:
@@ -104,7 +107,7 @@ class StreamAccount:
         """Check once, and store what was found. Raises `StreamUnavailable` and `StoreUnavailable`."""
         counts = await self._look(owned=True, patient=True, certain=self._alone)
         await self._save()
-        self._take(await self._store.look(counts, self._losses))
+        await self._store.look(counts)
 
     async def follow(self) -> None:
         """Know the losses that another process finds, until cancelled."""
@@ -120,7 +123,7 @@ class StreamAccount:
         """Check once more, after the consumer and the writer have stopped."""
         with suppress(StreamUnavailable, StoreUnavailable):
             counts = await self._look(owned=True, patient=False, certain=self._alone)
-            self._take(await self._store.look(counts, self._losses))
+            await self._store.look(counts)
             if self._known is not None:
                 self._known = replace(self._known, final=self._alone)
             await self._save()
@@ -137,7 +140,9 @@ class StreamAccount:
         open_ones = [each.summary for each in (*stored, *unsaved) if each.acknowledged_at is None]
         if self._foreign is not None:
             open_ones.append(f"the stream bears the mark of another installation, {self._foreign}")
-        return f"{'; '.join(open_ones)}; {ADVICE}" if open_ones else None
+        problems = [f"{'; '.join(open_ones)}; {ADVICE}"] if open_ones else []
+        problems += [self._store.problem] if self._store.problem else []
+        return "; ".join(problems) or None
 
     def loss_of(self, message_id: str) -> Loss | None:
         """The loss that a message found nowhere may belong to."""
@@ -297,15 +302,6 @@ class StreamAccount:
             share = min(found, loss.messages)
             self._losses[place] = replace(loss, messages=loss.messages - share)
             found -= share
-
-    def _take(self, stored: Sequence[Loss] | None) -> bool:
-        """These are all losses there are, if the store was set back; whether it was."""
-        if stored is None:
-            return False
-        self._losses = [*stored]
-        # What the store knew of the stream was set back as well.
-        self._saved = (None, tuple(stored))
-        return True
 
     async def _save(self) -> None:
         """Store what has changed since the last time."""

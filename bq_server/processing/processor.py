@@ -57,6 +57,9 @@ class Conflict(Struct, frozen=True):
     fact: StoredFact
 
 
+SET_BACK_MEANWHILE = "the database was set back to an earlier moment while the server ran: restart the server"
+"""What is kept in memory of the store, numbers for names among it, may be of facts that are not there any more."""
+
 GROUP = 100
 """Most events processed at once. A transaction may take several groups, because ending it costs as much as a group: one
 after the other, so that requests are answered meanwhile, and it ends after any of them if another transaction waits."""
@@ -239,6 +242,8 @@ class Processor:
         if references.aliased:
             events = await connection.run(partial(_as_meant, references=references, events=events))
         before = await connection.run(lambda reading: store.before(reading, references, events))
+        if self._note is not None and before.last_seq < self._note.seq:
+            raise StoreUnavailable(SET_BACK_MEANWHILE)
         batch = await self._game_thread.run(partial(self._divide, before, events))
         for scope, new in batch.new.items():
             game = await self._games.at(connection, scope, before.versions[scope])
@@ -264,8 +269,8 @@ class Processor:
                     await changes.follow(new.aliasing)
         if not rehearsed:
             if self._note is not None:
-                last = before.last_seq + sum(len(new.facts) for new in batch.new.values())
-                connection.after_commit(partial(self._note.saw_committed, before.last_seq, last))
+                made = sum(len(new.facts) for new in batch.new.values())
+                connection.after_commit(partial(self._note.saw, before.last_seq + made))
             for event, outcome in zip(events, batch.outcomes, strict=True):
                 if isinstance(outcome, Duplicate) and event.message_id is not None:
                     await facts.record_duplicate(connection, event, outcome.fact)

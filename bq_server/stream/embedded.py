@@ -41,6 +41,19 @@ class Killed(StreamUnusable):
     """Somebody killed the stream server while it started; it may well start the next time."""
 
 
+_DAMAGE = ("Bad file format", "AOF manifest", "RDB", "the AOF file", "append only file", "Unexpected end of file")
+"""The stream server's words for files that it can't use as they are."""
+
+_NO_DAMAGE = (
+    "Permission denied",
+    "No space left",
+    "Read-only file system",
+    "Input/output error",
+    "Too many open files",
+)
+"""What may keep it from using files that are in order."""
+
+
 class EmbeddedValkey:
     """Starts Valkey in its own directory, restarts it when it dies, and stops it with the server.
 
@@ -140,7 +153,7 @@ class EmbeddedValkey:
 
     def _why_ended(self, code: int) -> str:
         said = self._last_log_line()
-        if "Bad file format" in said:
+        if any(words in said for words in _DAMAGE) and not any(words in said for words in _NO_DAMAGE):
             return (
                 f"the queue in {self._directory} is damaged, the facts are not: restore a backup into a new directory, "
                 f"or move {self._directory} away and lose what was queued ({said})"

@@ -1,6 +1,7 @@
 """What an operator is told when something is wrong: which thing, and what to do."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -42,6 +43,27 @@ def test_a_damaged_queue_is_no_damage_of_the_facts(used: Path, tmp_path: Path) -
         assert server.stop() == 0
     ended = run("backup", str(tmp_path / "b"), "--data-dir", str(used))
     assert "1 facts" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage"),
+    [
+        ("*.manifest", lambda file: file.write_bytes(b"")),
+        ("*.manifest", lambda file: file.write_bytes(b"file appendonly.aof.1.base.rdb seq 1 type z\n")),
+        ("*.manifest", lambda file: file.write_bytes(b"x" * 2000)),
+        ("*.base.rdb", lambda file: file.write_bytes(file.read_bytes()[:40])),
+        ("*.base.rdb", lambda file: file.unlink()),
+        ("*.incr.aof", lambda file: file.unlink()),
+    ],
+)
+def test_whatever_is_damaged_of_a_queue_it_is_said_what_to_do(
+    used: Path, pattern: str, damage: Callable[[Path], object]
+) -> None:
+    (file,) = (used / "stream" / "appendonlydir").glob(pattern)
+    damage(file)
+    said = told("serve", "--port", "0", "--data-dir", str(used))
+    assert f"the queue in {used / 'stream'} is damaged, the facts are not" in said
+    assert f"move {used / 'stream'} away" in said
 
 
 @of_a_file

@@ -96,6 +96,15 @@ def test_a_good_file_is_good(file: Path) -> None:
     assert run("game", "check", str(file)).returncode == 0, "and so it is in JSON"
 
 
+@pytest.mark.parametrize("more", ["points_expire: {after: P30D}", "transfers: true", "overdraft: debt"])
+def test_what_is_no_list_is_not_counted(tmp_path: Path, more: str) -> None:
+    file = tmp_path / "game.yaml"
+    file.write_text(f"points: [{{code: a, on: act, award: 1}}]\n{more}\n")
+    checked = run("game", "check", str(file))
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout == f"{file}: ok: 1 points\n"
+
+
 def test_every_mistake_is_told_with_its_line_and_column(file: Path) -> None:
     file.write_text(MISTAKES)
     checked = run("game", "check", str(file))

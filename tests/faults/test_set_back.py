@@ -137,12 +137,18 @@ def test_beside_a_running_server(
     server.start()
     lost = facts(server, "after", 7)
     copies.put_back()
-    # More than were lost, before anybody looks: the numbers alone would hide it.
+    # Numbers that stand for names may be of what is gone, so no facts are made, and nothing is lost, before a restart.
     ids = sent(server)
+    assert "restart the server" in noticed(server)
+    assert "store.set_back" in server.log
+    sync = server.request("POST", "/ingest/events/sync", json=event())
+    assert (sync.status_code, sync.json()["code"]) == (503, "store_unavailable")
+    assert set(statuses(server, ids)) == {"queued"}
+    assert server.stop() == 0
+    server.start(ready=False)
     assert "at least 7 facts are lost" in noticed(server)
     until("it goes on", lambda: set(statuses(server, ids)) == {"processed"})
     assert statuses(server, lost) == ["lost"] * 7
-    assert readiness(server)["losses"].count("set back") == 1
     assert server.stop() == 0
 
 
