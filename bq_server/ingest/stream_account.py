@@ -106,8 +106,8 @@ class StreamAccount:
     async def check(self) -> None:
         """Check once, and store what was found. Raises `StreamUnavailable` and `StoreUnavailable`."""
         counts = await self._look(owned=True, patient=True, certain=self._alone)
-        await self._save()
         await self._store.look(counts)
+        await self._save()
 
     async def follow(self) -> None:
         """Know the losses that another process finds, until cancelled."""
@@ -307,7 +307,8 @@ class StreamAccount:
         """Store what has changed since the last time."""
         known, before = self._saved
         now = (self._known, tuple(self._losses))
-        if now == (known, before):
+        # What a store that was set back knows of the stream tells the next start what is lost.
+        if now == (known, before) or self._store.problem is not None:
             return
         async with self._database.transaction() as connection:
             if self._known is not None:

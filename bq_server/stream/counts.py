@@ -126,8 +126,8 @@ class StreamCounts:
         with asking():
             found: Any = await self._client.eval(self._count.text, 4, *keys, GROUP, self.note.field)
         epoch, appended, settled, waiting, owner, grouped, oldest, newest, noted, dead = found
-        texts = [each.decode() for each in (epoch, owner, oldest, newest)]
-        return Counts(texts[0], appended, settled, waiting, texts[1], bool(grouped), *texts[2:], noted, dead)
+        epoch, owner, oldest, newest = (each.decode() for each in (epoch, owner, oldest, newest))
+        return Counts(epoch, appended, settled, waiting, owner, bool(grouped), oldest, newest, noted, dead)
 
     async def begin(self, epoch: str, lost: int, missing: int) -> int:
         """Restart the counts: what waits and what is lost has entered, and nothing was settled.

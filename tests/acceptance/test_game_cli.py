@@ -96,7 +96,7 @@ def test_a_good_file_is_good(file: Path) -> None:
     assert run("game", "check", str(file)).returncode == 0, "and so it is in JSON"
 
 
-@pytest.mark.parametrize("more", ["points_expire: {after: P30D}", "transfers: true", "overdraft: debt"])
+@pytest.mark.parametrize("more", ["points_expire: {after: P30D}", "transfers: true", "overdraft: allowed"])
 def test_what_is_no_list_is_not_counted(tmp_path: Path, more: str) -> None:
     file = tmp_path / "game.yaml"
     file.write_text(f"points: [{{code: a, on: act, award: 1}}]\n{more}\n")

@@ -1,6 +1,7 @@
 """A program whose standard output or error is closed, full or read by nobody: it says so, and a server serves."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -48,7 +49,8 @@ def test_a_server_serves_without_them(data_dir: Path, to: str) -> None:
     shell = subprocess.Popen(["bash", "-c", f"bash -c {shlex.quote(script)} {to}; exit ${{PIPESTATUS[0]}}"])
     try:
         until("it is ready", lambda: _answers(port))
-        key = run("keys", "create", "--env", "test", "--data-dir", str(data_dir)).stdout.split()[-1]
+        made = run("keys", "create", "--env", "test", "--scope", "ingest", "--name", "n", "--data-dir", str(data_dir))
+        (key,) = re.findall("bq_test_[0-9a-f]{32}", made.stdout)
         sent = {"event_name": "e", "participant_id": "p"}
         answer = httpx.post(f"http://127.0.0.1:{port}/api/v1/ingest/events", json=sent, headers={"X-API-Key": key})
         assert answer.status_code == 202
