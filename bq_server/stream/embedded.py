@@ -41,7 +41,7 @@ class Killed(StreamUnusable):
     """Somebody killed the stream server while it started; it may well start the next time."""
 
 
-_DAMAGE = ("Bad file format", "AOF manifest", "RDB", "the AOF file", "append only file", "Unexpected end of file")
+_DAMAGE = ("Bad file format", "AOF", "RDB", "append only file", "Unexpected end of file")
 """The stream server's words for files that it can't use as they are."""
 
 _NO_DAMAGE = (
