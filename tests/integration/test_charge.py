@@ -20,6 +20,7 @@ from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.entries import EntryResult, StreamEntry
 from bq_server.stream.keys import GROUP, StreamKeys
+from bq_server.stream.store_note import StoreNote
 
 pytestmark = pytest.mark.anyio
 KEYS = StreamKeys("bq")
@@ -107,6 +108,9 @@ async def test_an_older_term_comes_too_late(client: Any) -> None:
         await old.settle(["1-1"], [])
     await new.take(3)
     assert await new.settle(["1-1"], []) == Count("", 1)
+    assert await client.hgetall(KEYS.counts) == {b"settled": b"1"}
+    assert await new.settle(["1-2"], ["1-3"], StoreNote("facts:inst_1", 7)) == Count("", 2)
+    assert await client.hget(KEYS.counts, "facts:inst_1") == b"7"
 
 
 async def test_a_lease_that_moves_is_no_delivery_that_failed(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

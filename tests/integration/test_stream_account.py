@@ -385,6 +385,7 @@ async def test_a_store_that_is_set_back_is_noticed_once(server: OneServer) -> No
     async with after_a_kill(server) as following:
         assert await following.noticed() == [(0, True)]
         assert "at least 3 facts are lost" in str(await following.account.problem())
+        assert (await following.counts.now()).noted == 2
         await following.accept(1)
         await made(following, 1)
         assert await following.noticed() == [(0, True)]
@@ -451,10 +452,11 @@ async def test_a_reader_that_is_late_is_no_store_that_was_set_back(
     monkeypatch.setattr(batch, "seq_given_last", late)
     assert await server.noticed() == []
     assert {*seen} == {True, False}
+    assert await server.account.problem() is None
 
 
 async def test_a_note_of_another_installation_says_nothing_of_this_store(server: OneServer) -> None:
-    await server.client.hset(KEYS.counts, "facts:inst_2", 1000)
+    await server.client.hset(KEYS.counts, note_of("inst_2").field, 1000)
     assert await server.noticed() == []
     async with after_a_kill(server) as following:
         assert await following.noticed() == []
