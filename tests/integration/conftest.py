@@ -1,12 +1,16 @@
 """What tests of this level share."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio as redis
 
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.store.database import Database
+from bq_server.stream.connection import READ_TIMEOUT, connect
+from bq_server.stream.embedded import EmbeddedValkey
 from tests.support.played_world import World, play
 
 
@@ -17,3 +21,13 @@ async def world(data_dir: Path, store_address: Path | str) -> Any:
         made = World(database)
         await play(made)
         yield made
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[redis.Redis]:
+    """Of a stream server that nobody else uses."""
+    valkey = EmbeddedValkey(tmp_path / "stream")
+    await valkey.start()
+    async with connect(valkey.url, timeout=READ_TIMEOUT) as connected:  # a disk may take a second for a write
+        yield connected
+    await valkey.stop()

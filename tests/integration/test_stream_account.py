@@ -1,96 +1,20 @@
 """How many accepted events a stream took with it: counted exactly, or said to be at least so many."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis.asyncio as redis
 
-from bq_server.clock import Clocks, system_clock
-from bq_server.events import Event, Scope
-from bq_server.ids import IdSource
-from bq_server.ingest.stream_account import StreamAccount
-from bq_server.processing.compiled_games import Games
-from bq_server.processing.processor import Processor
 from bq_server.runtime.data_directory import DataDirectory
-from bq_server.store import batch, losses
-from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store import losses
+from bq_server.store.database import Database
 from bq_server.store.losses import Loss
-from bq_server.stream.connection import StreamUnavailable, connect
-from bq_server.stream.consumer_group import ConsumerGroup
-from bq_server.stream.counts import StreamCounts, Totals
-from bq_server.stream.embedded import EmbeddedValkey
-from bq_server.stream.entries import StreamEntry
-from bq_server.stream.guarded_pipe import GuardedPipe
-from bq_server.stream.keys import StreamKeys
-from bq_server.stream.store_note import note_of
-from bq_server.stream.writer import Message, Writer
+from bq_server.stream.connection import StreamUnavailable
+from tests.support.accounting_server import KEYS, OneServer, after_a_kill, started
 
 pytestmark = pytest.mark.anyio
-KEYS = StreamKeys("bq")
-OURS = "inst_1"
-
-
-class UnreliableCounts(StreamCounts):
-    """Loses the answer of a count that begins, when it is told to."""
-
-    loses_an_answer = False
-
-    async def begin(self, epoch: str, lost: int, missing: int) -> int:
-        found = await super().begin(epoch, lost, missing)
-        if self.loses_an_answer:
-            self.loses_an_answer = False
-            raise StreamUnavailable("the answer got lost")
-        return found
-
-
-class OneServer:
-    """What a server that accounts for its stream does, step by step."""
-
-    def __init__(self, client: Any, database: Database) -> None:
-        self.client, self.database = client, database
-        self.totals = Totals()
-        self.note = note_of(OURS)
-        self.counts = UnreliableCounts(client, KEYS, self.note)
-        self.group = ConsumerGroup(client, KEYS, "me", note=self.note)
-        self.account = StreamAccount(
-            database, self.counts, self.totals, OURS, place="here", ids=IdSource(), clock=system_clock
-        )
-        self.pipe = GuardedPipe(client)
-
-    async def start(self, *, alone: bool = True) -> None:
-        await self.client.set(KEYS.owner, OURS)
-        await self.account.start(owned=True, alone=alone)
-
-    async def accept(self, messages: int) -> None:
-        writer = Writer(self.pipe, KEYS, queue_limit=10_000, window_hours=24, totals=self.totals)
-        await writer.append([Message(b"{}") for _ in range(messages)])
-        await writer.close()
-
-    async def take(self) -> list[StreamEntry]:
-        """Have all that is new in hand."""
-        return await self.group.read(block=False)
-
-    async def settle(self, entries: list[StreamEntry]) -> None:
-        self.totals.saw_settled(await self.group.remove(entries))
-
-    async def noticed(self) -> list[tuple[int, bool]]:
-        """What is noticed within two checks: of each loss how many messages, and whether there may be more."""
-        await self.account.check()
-        await self.account.check()
-        async with self.database.read() as connection:
-            return [(loss.messages, loss.at_least) for loss in await losses.every(connection)]
-
-
-@pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[redis.Redis]:
-    valkey = EmbeddedValkey(tmp_path / "stream")
-    await valkey.start()
-    async with connect(valkey.url) as connected:
-        yield connected
-    await valkey.stop()
 
 
 @pytest.fixture
@@ -100,23 +24,10 @@ async def database(data_dir: Path, store_address: Path | str) -> AsyncIterator[D
         yield opened
 
 
-@asynccontextmanager
-async def started(client: redis.Redis, database: Database) -> AsyncIterator[OneServer]:
-    made = OneServer(client, database)
-    await made.start()
-    yield made
-    await made.pipe.close()
-
-
 @pytest.fixture
 async def server(client: redis.Redis, database: Database) -> AsyncIterator[OneServer]:
     async with started(client, database) as made:
         yield made
-
-
-def after_a_kill(server: OneServer) -> AbstractAsyncContextManager[OneServer]:
-    """The next server, of one that was killed."""
-    return started(server.client, server.database)
 
 
 async def repeated(database: Database, *message_ids: str) -> None:
@@ -346,117 +257,3 @@ async def test_dead_letters_that_somebody_dropped_are_not_lost(server: OneServer
     await server.client.flushall()
     await server.account.check()
     assert "no accepted event is missing" in str(await server.account.problem())
-
-
-async def made(server: OneServer, facts: int) -> None:
-    """Settle what is in hand as so many facts, as far as the store's numbers go."""
-    entries = await server.take()
-    async with server.database.transaction() as connection:
-        before = await connection.run(batch.seq_given_last)
-        await connection.run(lambda store: give(server, store, before + facts))
-        connection.after_commit(lambda: server.note.saw(before + facts))
-    await server.settle(entries)
-
-
-def give(server: OneServer, store: Any, seq: int) -> None:
-    """Have this be the seq given last."""
-    if server.database.file is not None:
-        store.execute("DELETE FROM sqlite_sequence WHERE name = 'facts'")
-        store.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('facts', ?)", (seq,))
-    else:
-        store.execute("UPDATE last_given SET seq = ? WHERE name = 'facts'", (seq,))
-
-
-async def set_back(server: OneServer, seq: int) -> None:
-    async with server.database.transaction() as connection:
-        await connection.run(lambda store: give(server, store, seq))
-
-
-async def test_what_is_acknowledged_is_noted_in_the_same_step(server: OneServer) -> None:
-    await server.accept(3)
-    await made(server, 3)
-    assert (await server.counts.now()).noted == 3
-
-
-async def test_a_store_that_is_set_back_is_noticed_once(server: OneServer) -> None:
-    await server.accept(5)
-    await made(server, 5)
-    await set_back(server, 2)
-    async with after_a_kill(server) as following:
-        assert await following.noticed() == [(0, True)]
-        assert "at least 3 facts are lost" in str(await following.account.problem())
-        assert (await following.counts.now()).noted == 2
-        await following.accept(1)
-        await made(following, 1)
-        assert await following.noticed() == [(0, True)]
-        async with after_a_kill(following) as third:
-            assert await third.noticed() == [(0, True)]
-
-
-async def test_a_store_that_is_set_back_meanwhile_is_a_loss_at_the_next_start(server: OneServer) -> None:
-    await server.accept(5)
-    await made(server, 5)
-    await set_back(server, 2)
-    assert await server.noticed() == []
-    assert "restart the server" in str(await server.account.problem())
-    assert (await server.counts.now()).noted == 5
-    with pytest.raises(StoreUnavailable, match="restart the server"):  # a worker that is to lead
-        await server.account.start(owned=True)
-    async with after_a_kill(server) as following:
-        assert await following.noticed() == [(0, True)]
-        assert "at least 3 facts are lost" in str(await following.account.problem())
-
-
-def sent(number: int) -> Event:
-    return Event(
-        event_id=f"evt_{number}",
-        scope=Scope("default", "test"),
-        event_name="e",
-        participant_id="u",
-        properties="{}",
-        occurred_at=number,
-        received_at=number,
-    )
-
-
-async def test_no_facts_are_made_in_a_store_that_was_set_back_meanwhile(server: OneServer) -> None:
-    note = note_of(OURS)
-    processor = Processor(server.database, IdSource(), Clocks(lambda: 1), Games(), note=note)
-    await processor.process([sent(1)])
-    assert note.seq == 1
-    async with server.database.transaction() as connection:
-        await connection.execute("DELETE FROM facts")
-        await connection.run(lambda store: give(server, store, 0))
-    with pytest.raises(StoreUnavailable, match="restart the server"):
-        await processor.process([sent(2)])
-
-
-async def test_facts_that_no_message_became_are_noted_at_the_next_check(server: OneServer) -> None:
-    await set_back(server, 7)
-    await server.account.check()
-    assert (await server.counts.now()).noted == 7
-
-
-async def test_a_reader_that_is_late_is_no_store_that_was_set_back(
-    server: OneServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a reader of a server that another has replaced: the transaction, which writes, has the last word."""
-    await server.accept(5)
-    await made(server, 5)
-    real, seen = batch.seq_given_last, []
-
-    def late(connection: Any) -> int:
-        seen.append(connection.in_transaction)
-        return real(connection) if connection.in_transaction else 1
-
-    monkeypatch.setattr(batch, "seq_given_last", late)
-    assert await server.noticed() == []
-    assert {*seen} == {True, False}
-    assert await server.account.problem() is None
-
-
-async def test_a_note_of_another_installation_says_nothing_of_this_store(server: OneServer) -> None:
-    await server.client.hset(KEYS.counts, note_of("inst_2").field, 1000)
-    assert await server.noticed() == []
-    async with after_a_kill(server) as following:
-        assert await following.noticed() == []
