@@ -1,5 +1,6 @@
 """Which stories see a mutant: a server without a process stands in for the real one."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -55,13 +56,13 @@ def _plays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stories, "play", play)
 
 
-def judged(server: Stand, *, differed: bool = True, at_start: bool = False) -> Verdict:
+def judged(server: Stand, *, differed: bool = True, at_start: bool = False, most: int | None = None) -> Verdict:
     here = frozenset({0})
     found = Survey(NAMED, here if at_start else frozenset())
     for name in NAMED:
         found.reached["sync", name] = here
         found.differed["sync", name] = here if differed else frozenset()
-    return stories.judge(cast("WarmServer", server), found, 0, SITE)
+    return stories.judge(cast("WarmServer", server), found, 0, SITE, most)
 
 
 def test_a_story_sees_a_mutant_that_fails_with_it_and_passes_without() -> None:
@@ -81,6 +82,22 @@ def test_a_busy_machine_is_no_mutant() -> None:
     server = Stand(lambda *_: next(refusals, None))
     assert judged(server) == Verdict(False, "differed in 2 plays")
     assert server.restarts == 0
+
+
+def test_no_more_is_played_than_was_asked_for() -> None:
+    server = Stand(lambda server, name: "wrong" if (server.active, name) == (0, "second") else None)
+    assert judged(server, most=1) == Verdict(False, "differed in 1 plays")
+
+
+def test_what_saw_others_of_the_function_is_played_first_then_what_saw_others_of_the_module() -> None:
+    plays: list[stories.Play] = [("sync", "a"), ("sync", "b"), ("shuffled", "c"), ("both", "c")]
+    found = Survey({}, differed={each: frozenset({0}) for each in plays})
+    site = dataclasses.replace(SITE, function="step")
+    found.note(dataclasses.replace(SITE, function="prepare"), plays[1])
+    found.note(dataclasses.replace(SITE, function="prepare"), plays[1])
+    found.note(site, plays[2])
+    found.note(dataclasses.replace(SITE, module="bq_server.game.match"), plays[3])
+    assert found.plays(0, site) == [plays[2], plays[1], plays[0], plays[3]]
 
 
 def test_nothing_is_played_for_a_mutant_that_changes_nothing() -> None:

@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--all", action="store_true", help="every mutant: ten times as long as a sample")
     add("--seed", type=int, default=1, metavar="N", help="draws the sample (default 1)")
     add("--only", default="", metavar="TEXT", help="only mutants whose name begins so, such as bq_server.game.step:120")
+    add("--most", type=int, metavar="N", help="at most so many plays of each mutant: sooner done, and sees fewer")
     add("--workers", type=int, default=1, metavar="N", help="servers at once (default 1)")
     add("--tests", action="store_true", help="show what the stories don't see to the tests of the game")
     add("--prove", action="store_true", help="play random games with the mutants that are listed as changing nothing")
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = _sample(chosen, options.sample, Random(options.seed))  # noqa: S311 - no secret
     missed: list[MutationSite] = []
     try:
-        for site, verdict in _judged(every, chosen, options.workers):
+        for site, verdict in _judged(every, chosen, options.workers, options.most):
             print(f"{site.name:<60} {site.mistake:<16} {'' if verdict.seen else 'NOT SEEN: '}{verdict.why}", flush=True)
             if not verdict.seen:
                 missed.append(site)
@@ -93,7 +94,7 @@ def _sample(sites: Sequence[MutationSite], size: int, random: Random) -> list[Mu
 
 
 def _judged(
-    every: Sequence[MutationSite], chosen: Sequence[MutationSite], workers: int
+    every: Sequence[MutationSite], chosen: Sequence[MutationSite], workers: int, most: int | None
 ) -> Iterator[tuple[MutationSite, Verdict]]:
     numbers = {site: number for number, site in enumerate(every)}
     with ExitStack() as running:
@@ -109,7 +110,7 @@ def _judged(
         def judged(site: MutationSite) -> Verdict:
             server = servers.get()
             try:
-                return judge(server, found, numbers[site], site)
+                return judge(server, found, numbers[site], site, most)
             finally:
                 servers.put(server)
 

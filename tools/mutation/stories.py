@@ -45,14 +45,19 @@ class Survey:
     reached: dict[Play, frozenset[int]] = field(default_factory=dict)
     differed: dict[Play, frozenset[int]] = field(default_factory=dict)
     """Of those reached, where the mutant would have come to something else."""
-    _seen: Counter[tuple[str, Play]] = field(default_factory=Counter)
+    _seen: Counter[tuple[str, str, Play]] = field(default_factory=Counter)
+    """How many mutants of a function each has seen, and of a module, whose function here is empty."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plays(self, number: int, site: MutationSite) -> list[Play]:
-        """Those that can see a site's mutant, the likeliest of each mode first."""
+        """Those that can see a site's mutant, the likeliest first: what has seen others of its function, or module."""
+
+        def unlikely(each: Play) -> tuple[int, int, int]:
+            own, around = (self._seen[site.module, function, each] for function in (site.function, ""))
+            return -own, -around, MODES.index(each[0])
+
         with self._lock:
-            able = [each for each, found in self.differed.items() if number in found]
-            return sorted(able, key=lambda each: (MODES.index(each[0]), -self._seen[site.module, each]))
+            return sorted((each for each, found in self.differed.items() if number in found), key=unlikely)
 
     def is_reached(self, number: int) -> bool:
         """Whether any story comes by a site."""
@@ -61,7 +66,8 @@ class Survey:
     def note(self, site: MutationSite, by: Play) -> None:
         """It saw a mutant."""
         with self._lock:
-            self._seen[site.module, by] += 1
+            for function in {site.function, ""}:
+                self._seen[site.module, function, by] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +97,9 @@ def survey(server: WarmServer) -> Survey:
     return found
 
 
-def judge(server: WarmServer, found: Survey, number: int, site: MutationSite) -> Verdict:
-    """Play what reaches a mutant, with it. The server may be another one afterwards."""
-    plays = found.plays(number, site)
+def judge(server: WarmServer, found: Survey, number: int, site: MutationSite, most: int | None = None) -> Verdict:
+    """Play what reaches a mutant, with it, or the likeliest of that. The server may be another one afterwards."""
+    plays = found.plays(number, site)[:most]
     if number in found.at_start:
         return _judge_from_start(server, found, number)
     if not plays:

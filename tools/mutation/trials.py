@@ -2,7 +2,7 @@
 
 Each is played twice: through the step, in batches in any order of arrival, and fact by fact on time. What is compared
 is all that anybody is told: effects, verdicts, warnings, places in rankings, entries of the ledger, and what the read
-models say of everyone at several moments. What is merely kept, or read for nothing, isn't compared.
+models say of everyone at several moments. What is merely kept, read for nothing or written as it was, isn't compared.
 
 Imported before any module of the game, after `tools.mutation.mutated.install_all`.
 """
@@ -22,9 +22,11 @@ from bq_server.game import read_badges, read_challenges, read_points, read_strea
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics import checkpoints, limits, ordered_quest, runs
+from bq_server.game.mechanics.leaderboards import BoardScore
 from tests.game.definition_strategies import START
 from tests.game.fact_strategies import dense_histories, histories, histories_with_voids
 from tests.game.on_time_game import OnTimeGame
+from tests.game.participant_strategies import games_about_participants, histories_with_attributes
 from tests.game.recipient_strategies import games_with_recipients, naming, naming_positive
 from tests.game.strategies import (
     Rules,
@@ -44,6 +46,7 @@ _SHORT: Mapping[tuple[Any, str], int] = {
     (checkpoints, "SPACING"): 2,
     (checkpoints, "KEPT"): 3,
     (checkpoints, "MAX_ALL_MEMBERS"): 6,
+    (ordered_quest, "MAX_MEMBERS"): 4,
     (limits, "_MANY"): 2,
 }
 """How little may be kept: what is otherwise met after hundreds of facts is then met after a few."""
@@ -117,6 +120,7 @@ def drawn(count: int, first: int = 1) -> list[Trial]:
         (limited_games(), histories(participants=1, size=24)),
         (games_with_recipients(), histories(3, 18, naming)),
         (games_with_recipients(revocable=True), histories_with_voids(3, 18, one_of(naming, naming_positive))),
+        (games_about_participants(), histories_with_attributes(size=24)),
     ]
     found: list[Trial] = []
     for kind, strategies in enumerate(kinds):
@@ -137,32 +141,46 @@ def _told_by_step(trial: Trial) -> Iterator[Any]:
     if trial.seed % 4:
         chance.shuffle(arrivals)
     memory = InMemoryGame(trial.rules.compile())
+    places: dict[tuple[str, ...], tuple[Any, ...]] = {}
     while arrivals:
         size = chance.choice([1, 1, 2, 5, len(arrivals)])
         result = memory.process(arrivals[:size])
         del arrivals[:size]
         yield result.effects, result.explanations, result.warnings
-        yield sorted(map(repr, result.board_scores))
-    yield from _reads(memory)
+        for each in result.board_scores:
+            places[each.participant_id, each.board, each.window, each.period] = _place(each)
+        yield {ranking: place for ranking, place in places.items() if place[0] is not None}
+    yield from _reads(memory, trial)
     yield memory.refold(memory.game.rules).effects
-    yield from _reads(memory)
+    yield from _reads(memory, trial)
+
+
+def _place(told: BoardScore) -> tuple[Any, ...]:
+    """Who has completed a challenge stands where that was first known: as with awards, late facts need not move it."""
+    completed = told.board.startswith("challenge/") and told.score == 1
+    return told.score, None if completed else told.reached_at, told.exact
 
 
 def _told_on_time(trial: Trial) -> Iterator[Any]:
     memory = OnTimeGame(trial.rules.compile())
-    ordered = sorted(trial.facts, key=lambda fact: fact.moment) if trial.seed % 3 else trial.facts
+    # No fact is processed that a game had already found.
+    facts = [fact for fact in trial.facts if fact.seq > trial.rules.applied_seq]
+    ordered = sorted(facts, key=lambda fact: fact.moment) if trial.seed % 3 else facts
     if not memory.game.has_received:
         for fact in ordered:
             yield memory.take([fact])
-    yield from _reads(memory)
+    yield from _reads(memory, trial)
 
 
-def _reads(memory: InMemoryGame) -> Iterator[Any]:
+def _reads(memory: InMemoryGame, trial: Trial) -> Iterator[Any]:
     game = memory.game
+    # Little of the past is kept to read of, too, which otherwise is months of it.
+    newest = max((fact.occurred_at for fact in trial.facts), default=0)
+    looks = [now for now in LOOKS if now >= newest or not trial.short]
     for participant_id in memory.participants:
         cells = memory.cells(participant_id)
         yield read_points(game, cells), read_badges(game, cells), read_tier(game, cells), memory.ledger(participant_id)
-        for now in LOOKS:
+        for now in looks:
             yield read_challenges(game, cells, now), read_streaks(game, cells, now)
 
 
