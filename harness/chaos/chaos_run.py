@@ -15,7 +15,7 @@ from msgspec import Struct
 from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from bq_server.runtime.frozen import own_command, own_environment
-from harness.chaos import clients, deeds, game, history, made, oracle, schedule, webhooks
+from harness.chaos import aliases, clients, deeds, game, history, made, oracle, schedule, webhooks
 from harness.chaos.clients import Traffic
 from harness.chaos.destruction import ToldLoss
 from harness.chaos.evidence import Evidence, Judged, count, judge
@@ -137,8 +137,10 @@ class _Run:
         return ledger
 
     def _prepare(self, client: Client) -> list[dict[str, Any]]:
-        """Apply the game, and send teams, entries, time zones and enrolments; returns the facts that these became."""
+        """Apply the game, and send names, teams, entries, time zones and enrolments; returns the facts of these."""
         client.apply(self._document)
+        for participant_id, alias in aliases.pairs(history.participants(self._options)):
+            aliases.make(client, participant_id, alias)
         client.clock.set(format_timestamp(self._start - game.TEAMS_KNOWN_FOR))
         for number, participant_id in enumerate(history.participants(self._options)):
             if team := game.team_of(number):
@@ -221,6 +223,8 @@ class _Run:
         self._compare_states(client, expected, later)
         client.clock.reset()
         webhooks.compare(client, self._endpoint_id, expected.participants, self._told, self._ledger)
+        self._tell("letting some participants be one")
+        aliases.join(client, history.participants(self._options))
 
     def _facts_at(self, client: Client, moment: int) -> list[dict[str, Any]]:
         """All facts, with those that come of the clock's showing this moment; the newest first."""
@@ -251,9 +255,11 @@ class _Run:
 
     def _compare_states(self, client: Client, expected: oracle.Oracle, now: int) -> None:
         self._ledger.participants = len(expected.participants)
+        names = dict(aliases.pairs(history.participants(self._options)))
         for participant_id in expected.participants:
             try:
-                actual: dict[str, Any] = client.state(participant_id)
+                # Under either name it is the same.
+                actual: dict[str, Any] = client.state(names.get(participant_id, participant_id))
             except Refused as error:
                 if error.code != NOT_FOUND:
                     raise

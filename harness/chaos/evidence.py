@@ -161,6 +161,7 @@ def alterations(event: SentEvent, fact: Json) -> Iterator[str]:
         "event_name": event.event_name,
         "fact_type": f"custom.{event.event_name}",
         "participant_id": event.participant_id,
+        "sent_as": event.sent_as,
         "properties": event.properties,
         "idempotency_key": event.idempotency_key,
         "voids": event.voids,

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from bq_server.moments import SECOND, format_timestamp
+from harness.chaos import aliases
 from harness.chaos.game import DAY, EVENTS, REFUND
 from harness.chaos.options import Options
 
@@ -71,12 +72,14 @@ class SentEvent(Struct, frozen=True):
     idempotency_key: str | None
     voids: str | None = None
     """The key of an event of the same participant."""
+    sent_as: str | None = None
+    """The alias under which it is sent, if it is."""
 
     def body(self, *, key: bool = True) -> dict[str, Any]:
         """What goes into the request; without `key`, the key travels in the header."""
         body: dict[str, Any] = {
             "event_name": self.event_name,
-            "participant_id": self.participant_id,
+            "participant_id": self.sent_as or self.participant_id,
             "properties": self.properties,
         }
         if self.timestamp is not None:
@@ -133,7 +136,10 @@ class _Maker:
         self._options = options
         self._start = start
         self._random = Random(f"{options.seed}:history")  # noqa: S311 - not for secrets
+        self._naming = Random(f"{options.seed}:aliases")  # noqa: S311 - not for secrets
+        """Apart, so that without names the history of a seed would be the same."""
         self._people = participants(options)
+        self._aliases = dict(aliases.pairs(self._people))
         self._taken: set[int] = set()
         self._purchases: dict[str, list[SentEvent]] = {}
         """By participant, those that have a key and aren't void yet."""
@@ -204,6 +210,7 @@ class _Maker:
             self._moment(due) if timed else None,
             f"chaos-{self._options.seed}-{number}" if keyed else None,
             None if refunded is None else refunded.idempotency_key,
+            self._aliases.get(who) if self._naming.random() < aliases.SENT_SHARE else None,
         )
         self._history.events.append(event)
         if name == "purchase_completed" and keyed:

@@ -33,6 +33,7 @@ def fact_of(event: SentEvent, **changes: Any) -> dict[str, Any]:
         "fact_type": f"custom.{event.event_name}",
         "event_name": event.event_name,
         "participant_id": event.participant_id,
+        "sent_as": event.sent_as,
         "properties": event.properties,
         "occurred_at": moment if event.timestamp is None else format_timestamp(event.timestamp),
         "received_at": moment,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from bq_server.cli.harness import chaos
 from bq_server.game import check
 from bq_server.moments import SECOND
-from harness.chaos import game, schedule
+from harness.chaos import aliases, game, history, schedule
 from harness.chaos.clients import PostOutcome, read_answer
 from harness.chaos.history import IngestRoute
 from harness.chaos.options import EVERY_FAULT, FAULTS, STRIKES, Options, named
@@ -86,6 +86,17 @@ def test_a_body_is_what_the_fact_is_held_against() -> None:
         assert body["properties"] == event.properties
         assert repr(body["properties"]) == repr(event.properties)
         assert ("idempotency_key" in event.body(key=False)) is False
+
+
+def test_some_participants_have_another_name_under_which_a_part_of_their_events_is_sent() -> None:
+    names = dict(aliases.pairs(history.participants(LONG)))
+    events = small_history(LONG).events
+    assert 5 < len(names) < len(history.participants(LONG))
+    assert not {*names.values()} & {*history.participants(LONG)}
+    assert {event.sent_as for event in events} == {None, *names.values()}
+    for event in events:
+        assert event.sent_as in (None, names.get(event.participant_id))
+        assert event.body()["participant_id"] == (event.sent_as or event.participant_id)
 
 
 def test_the_game_is_a_good_one_that_uses_every_mechanic() -> None:
