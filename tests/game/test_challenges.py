@@ -309,3 +309,54 @@ def test_an_earlier_prerequisite_lets_in_what_a_finished_sum_had_missed() -> Non
     story.send("q", "2026-04-01T04:00")
     assert story.objectives("c") == {"q": 1, "p": 2}
     assert story.differences("ada") == []
+
+
+COURSE = """
+challenges:
+  - code: triathlon
+    name: Triathlon
+    enrolment: explicit
+    objectives:
+      - {code: runs, on: run, target: 2}
+      - {code: spent, on: [buy, refund], aggregate: sum, of: properties.amount, target: 10}
+      - {code: visit, on: visit, target: 1}
+      - {code: swims, on: swim, target: 100, prerequisites: [visit]}
+"""
+
+
+def swim(story: Story, times: int) -> None:
+    for number in range(times):
+        story.send("swim", f"2026-04-01T{9 + number // 60:02}:{number % 60:02}")
+
+
+@pytest.mark.parametrize("since", [0, 70])
+def test_a_late_fact_for_an_objective_that_had_been_met_says_so_however_many_came_since(since: int) -> None:
+    story = Story(COURSE)
+    story.send("system.challenge_enrolled", "2026-04-01T08:00", {"challenge_code": "triathlon"})
+    for event, minute in (("run", 10), ("run", 20), ("visit", 30)):
+        story.send(event, f"2026-04-01T08:{minute}")
+    story.send("buy", "2026-04-01T08:40", {"amount": 12})
+    swim(story, since)
+
+    def verdict_of_late(event: str, amount: int = 0) -> str:
+        told = story.send(event, "2026-04-01T08:05", {"amount": amount}).explanations
+        return next(each.verdict for each in told if each.definition == "challenge/triathlon")
+
+    assert verdict_of_late("run") == "already_complete"
+    assert verdict_of_late("buy", 3) == "already_complete"
+    assert verdict_of_late("visit") == "matched", "what waits for it may count now"
+    assert verdict_of_late("refund", -7) == "matched", "what had been met no longer is"
+    assert verdict_of_late("buy", 2) == "matched"
+    assert story.memory.refold(story.memory.game.rules).effects == []
+
+
+@pytest.mark.parametrize("since", [0, 70])
+def test_late_facts_of_a_batch_that_meet_an_objective_together_have_all_counted(since: int) -> None:
+    story = Story(COURSE)
+    story.send("system.challenge_enrolled", "2026-04-01T08:00", {"challenge_code": "triathlon"})
+    story.send("visit", "2026-04-01T08:30")
+    swim(story, since)
+    story.send("run", "2026-04-01T12:00")
+    late = [story.fact("run", "2026-04-01T08:05"), story.fact("run", "2026-04-01T08:06")]
+    told = story.memory.process(late).explanations
+    assert [(each.fact_id, each.verdict) for each in told] == [(fact.fact_id, "matched") for fact in late]

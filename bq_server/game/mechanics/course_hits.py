@@ -1,13 +1,13 @@
 """Folding hits into a course, in the order of their moments, among those that it keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import Moment
 from bq_server.game.mechanics.insertions import insert, met_later
 from bq_server.game.mechanics.measures import Amount, Hit
 from bq_server.game.mechanics.ordered_quest import Course
-from bq_server.game.mechanics.quests import Parts
+from bq_server.game.mechanics.quests import Parts, Progress, Quest
 
 ENROLMENT = -1
 """The part of a reading that stands for an enrolment."""
@@ -41,6 +41,31 @@ def take(story: Sequence[Hit], course: Course) -> dict[tuple[str, int], Verdict]
             if moment in fact_ids:
                 verdicts[fact_ids[moment], part] = verdict
     return verdicts
+
+
+def verdicts_of_late(
+    quest: Quest,
+    hits: Sequence[Hit],
+    before: Progress,
+    after: Progress,
+    verdicts: Mapping[tuple[str, int], Verdict],
+) -> dict[tuple[str, int], Verdict]:
+    """Those of a batch to be told otherwise, so that it is nobody's concern how much of the past was replayed for it.
+
+    What comes before the moment at which its part is met is not needed where that was known before the batch, unless it
+    takes something away, others wait for the part, or a limit may prefer it. Otherwise it counted.
+    """
+    found: dict[tuple[str, int], Verdict] = {}
+    for hit in hits:
+        for part, amount in amounts_of(hit):
+            which, was, done = (hit.fact.fact_id, part), before.done[part], after.done[part]
+            told = verdicts.get(which)
+            may_matter = quest.leads_on(part) or quest.falls(part, amount) or quest.is_limited(part)
+            if told == "matched" and was is not None and was >= hit.fact.moment and not may_matter:
+                found[which] = "already_complete"
+            elif told == "already_complete" and was is None and done is not None and done >= hit.fact.moment:
+                found[which] = "matched"
+    return found
 
 
 def _inserted(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]] | None:

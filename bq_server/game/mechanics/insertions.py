@@ -101,7 +101,7 @@ class _Insertion:
 
         Unknown is, too, what else counts or doesn't where there is a limit.
         """
-        if self.quest.quotas and self.quest.quotas[part] is not None:
+        if self.quest.is_limited(part):
             return False
         if self.met[part] is not None and self.quest.falls(part, amount):
             return False

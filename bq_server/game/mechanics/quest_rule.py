@@ -10,7 +10,16 @@ from msgspec.structs import replace
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import CHALLENGE_ENROLLED, TIMEZONE_CHANGED, Fact, Moment
-from bq_server.game.mechanics.course_hits import ENROLMENT, amounts_of, earliest, enrols, fits, is_late, take
+from bq_server.game.mechanics.course_hits import (
+    ENROLMENT,
+    amounts_of,
+    earliest,
+    enrols,
+    fits,
+    is_late,
+    take,
+    verdicts_of_late,
+)
 from bq_server.game.mechanics.limits import placed_hits
 from bq_server.game.mechanics.measures import Amount, Hit, PartReading
 from bq_server.game.mechanics.ordered_quest import Course
@@ -135,6 +144,9 @@ class QuestRule(Struct, Rule):
         if history is not None:
             outcome.cells.update(dict.fromkeys(history.cells))
         verdicts = self._take(story, state, cells, outcome)
+        by = history.by if history is not None else None
+        if by is None and before.course is not None:
+            verdicts |= verdicts_of_late(self.quest, hits, before.progress, state.progress, verdicts)
         for hit in hits:
             for reading in hit.readings:
                 if reading.part != ENROLMENT:
@@ -144,7 +156,6 @@ class QuestRule(Struct, Rule):
                     outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, message, way))
                 elif reading.verdict != "matched":
                     outcome.explanations.append(explain(self, hit.fact, reading.part, reading.verdict))
-        by = history.by if history is not None else None
         awarded: dict[str, Any] = old.get("given", {}) if old is not None else {}
         revoked: list[str] = old.get("revoked", []) if old is not None else []
         if by is not None and self.revocable:

@@ -43,6 +43,10 @@ class Quest(Struct, frozen=True):
         """Whether another part waits for this one."""
         return any(part in each for each in self.prerequisites)
 
+    def is_limited(self, part: int) -> bool:
+        """Whether a limit decides which facts of the part count."""
+        return bool(self.quotas) and self.quotas[part] is not None
+
     def keeps_set(self, part: int) -> bool:
         """Whether the part counts each distinct amount once."""
         return self.measures[part].aggregate in ("distinct", "days")
