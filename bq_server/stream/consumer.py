@@ -44,6 +44,8 @@ MOST_DELIVERIES = 20
 OTHERS_SECONDS = 2.0
 """How often to look for what was delivered to another consumer: only where there may be one."""
 
+CANCEL_AGAIN_SECONDS = 0.05
+
 MOST_DEFERRED = 10_000
 """Messages that may wait for a retry while others are read; beyond it, no more are read until some are settled."""
 
@@ -218,15 +220,17 @@ class Consumer:
 
     async def _read(self, *, block: bool) -> list[StreamEntry]:
         """The next messages; none if nothing came (with `block`, for a while), or if the consumer must stop."""
-        command = self._group.read(block=block)
         if not block:  # never cancelled: its reply would be left on a connection still in use
-            return await command
-        read: asyncio.Future[Any] = asyncio.ensure_future(command)
+            return await self._group.read(block=False)
+        if self._stopped.done():  # what it read would only be left pending
+            return []
+        read: asyncio.Future[Any] = asyncio.ensure_future(self._group.read(block=True))
         await asyncio.wait([read, self._stopped], return_when=asyncio.FIRST_COMPLETED)
         if not read.done():
             # It may have been answered nevertheless: its messages stay pending and are taken over at the next start.
-            read.cancel()
-            await asyncio.wait({read})
+            while not read.done():  # `wait_for` of Python 3.11, in the client, may lose one that comes as it sends
+                read.cancel()
+                await asyncio.wait({read}, timeout=CANCEL_AGAIN_SECONDS)
             return []
         entries: list[StreamEntry] = read.result()
         return entries

@@ -11,6 +11,7 @@ import redis.asyncio as redis
 
 from bq_server.clock import system_clock
 from bq_server.stream import consumer as consumer_module
+from bq_server.stream import consumer_group
 from bq_server.stream.charge import Charge, NotInCharge
 from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.consumer import Consumer
@@ -133,6 +134,7 @@ async def test_a_lease_that_moves_is_no_delivery_that_failed(client: Any, monkey
 
 async def test_what_came_to_another_after_its_turn_is_taken_over(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_module, "OTHERS_SECONDS", 0.0)
+    monkeypatch.setattr(consumer_group, "BLOCK_MILLISECONDS", 10)  # it looks at the others' after each read
     turn = Turn(client, "new")
     await turn.charge.take(2)
     async with turn.running():

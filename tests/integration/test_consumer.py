@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import redis.asyncio as redis
 
 from bq_server.clock import Clock, system_clock
 from bq_server.stream import consumer as consumer_module
+from bq_server.stream import consumer_group
 from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.consumer import Consumer
 from bq_server.stream.consumer_group import ConsumerGroup
@@ -164,7 +165,10 @@ async def test_a_good_message_behind_a_deadly_one_is_not_given_up_with_it(client
     assert await client.hkeys(KEYS.dead) == [ids[0]]
 
 
-async def test_what_cannot_be_processed_now_waits_and_stops_no_other(client: Any) -> None:
+async def test_what_cannot_be_processed_now_waits_and_stops_no_other(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_group, "BLOCK_MILLISECONDS", 10)  # it looks at the clock after each read
     clock, handler = SteppedClock(), Handler()
     handler.not_now[b"2"] = NotNow("the game can't be read", 60)
     await add(client, b"1", b"2", b"3")
@@ -303,6 +307,50 @@ async def test_what_was_read_ahead_of_a_stop_is_the_next_ones_and_counts_no_deli
     following = Handler()
     await run_until_drained(client, following, "d")
     assert following.payloads == numbered(250)[100:]
+
+
+async def test_one_that_is_stopped_while_it_takes_over_reads_no_more(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it read would be delivered to it, and left pending."""
+    read, reads = ConsumerGroup.read, 0
+
+    async def counted(self: ConsumerGroup, *, block: bool) -> list[StreamEntry]:
+        nonlocal reads
+        reads += 1
+        return await read(self, block=block)
+
+    monkeypatch.setattr(ConsumerGroup, "read", counted)
+    await add(client, b"1")
+    await client.xgroup_create(KEYS.events, GROUP, id="0")
+    await client.xreadgroup(GROUP, "dead", {KEYS.events: ">"})
+    handler = Gated()
+    async with running(client, handler) as consumer:
+        async with asyncio.timeout(20):
+            while not handler.batches:
+                await asyncio.sleep(0.005)
+        consumer.stop()
+        handler.gate.release()
+    assert (handler.payloads, reads) == ([b"1"], 0)
+
+
+async def test_a_read_that_misses_its_cancellation_holds_no_stop_up(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that is cancelled while it sends its command."""
+    began = asyncio.Event()
+
+    async def read(_: ConsumerGroup, *, block: bool) -> list[StreamEntry]:
+        assert block
+        began.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(ConsumerGroup, "read", read)
+    async with asyncio.timeout(20), running(client, Handler()):
+        await began.wait()
 
 
 async def test_a_batch_whose_acknowledgement_fails_beside_the_next_is_taken_over(
