@@ -1,10 +1,12 @@
 """Batches of the Python client, in threads and in tasks, against the real server and a proxy that gets in the way."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -104,6 +106,28 @@ def test_closing_gives_up_in_time_and_hands_back_what_is_left(server: ServerProc
         with pytest.raises(Unsent) as unsent:
             batch.close(timeout=0.01)
     assert unsent.value.events == (event,)
+
+
+def test_a_connection_that_is_made_after_the_close_is_closed(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, may_connect, made = socket.create_connection, threading.Event(), list[socket.socket]()
+
+    def late(*arguments: Any, **options: Any) -> socket.socket:
+        assert may_connect.wait(30)
+        made.append(connect(*arguments, **options))
+        return made[0]
+
+    with faulty(server.url, always(BUSY)) as url:
+        monkeypatch.setattr(socket, "create_connection", late)
+        with Client(url, "key", retries=NEVER) as client:
+            batch = client.batch()
+            batch.add(purchase())
+            with pytest.raises(Unsent):
+                batch.close(timeout=0.01)
+        may_connect.set()
+        batch._thread.join()
+    assert [each.fileno() for each in made] == [-1]
 
 
 def test_a_task_that_closes_gives_up_in_time_and_hands_back_what_is_left(server: ServerProcess) -> None:

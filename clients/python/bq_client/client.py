@@ -147,6 +147,8 @@ class Client:
             response = self._http.request(**call.options)
         except httpx.TransportError as error:
             raise failure_of(error) from error
+        if self._http.is_closed and (connection := response.extensions.get("network_stream")):
+            connection.close()  # a batch was connecting when the others were closed
         return answer_of(response)
 
     def __enter__(self) -> Self:
