@@ -239,7 +239,13 @@ def test_a_gap_is_covered_as_if_each_period_were_looked_at(calendar: StreakCalen
 
 @pytest.mark.parametrize(
     ("calendar", "monthly", "most"),
-    [(CALENDARS[2], 9, 100), (CALENDARS[2], 9, 10), (CALENDARS[3], 5, 7), (CALENDARS[4], 1, 3), (CALENDARS[4], 2, 3)],
+    [
+        pytest.param(CALENDARS[2], 9, 100, marks=pytest.mark.slow),
+        pytest.param(CALENDARS[2], 9, 10, marks=pytest.mark.slow),
+        (CALENDARS[3], 5, 7),
+        (CALENDARS[4], 1, 3),
+        (CALENDARS[4], 2, 3),
+    ],
 )
 def test_the_calendar_repeats_itself(calendar: StreakCalendar, monthly: int, most: int) -> None:
     rules = FreezeRules(monthly, most, True, None, calendar)

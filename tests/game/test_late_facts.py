@@ -53,7 +53,7 @@ def test_old_facts_that_meet_a_prerequisite_earlier_replay_once_in_many(late: st
     assert_equals_fold(game, "p")
 
 
-@pytest.mark.parametrize("length", [100, 1000, 4000])
+@pytest.mark.parametrize("length", [100, 1000, pytest.param(4000, marks=pytest.mark.slow)])
 def test_how_late_a_fact_is_decides_and_not_how_many_came_before(length: int) -> None:
     """The fact reaches a milestone, and so the past must be looked at."""
     document = GAMES["prerequisite"] + "    milestones: [{at: 0.9, rewards: [{points: 5}]}]\n"
@@ -67,6 +67,7 @@ def test_how_late_a_fact_is_decides_and_not_how_many_came_before(length: int) ->
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(game=chained_games(), seed=st.integers(0, 2**32))
+@pytest.mark.slow
 def test_a_replay_reads_by_how_late_the_fact_is(game: Rules, seed: int) -> None:
     chance = random.Random(seed)
     story = long_history(chance, 300)
@@ -92,6 +93,7 @@ def test_a_replay_reads_by_how_late_the_fact_is(game: Rules, seed: int) -> None:
         assert_equals_fold(memory, "p0")
 
 
+@pytest.mark.slow
 def test_a_state_has_a_bounded_size() -> None:
     objectives = "".join(
         f"{{code: o{number}, on: a, aggregate: sum, of: properties.x, target: {10**number * 50},"

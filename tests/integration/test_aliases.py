@@ -16,6 +16,7 @@ from bq_server.store.database import Database
 from bq_server.store.facts import fact_id_of
 from tests.integration.test_recipients import BRINGING
 from tests.support.played_world import SCOPE, START, World
+from tests.support.seeds import seeds
 from tests.support.store import at_store, changed
 
 NAMES = ["a", "b", "c"]
@@ -185,7 +186,7 @@ async def named(tmp_path: Path) -> Any:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_it_is_as_if_everything_had_been_sent_under_one_name(named: World, plain: World, seed: int) -> None:
     story, renamed = drawn(seed, 40, {}), drawn(seed, 40, {"a": "b"})
     at = random.Random(seed).randrange(40)
@@ -203,7 +204,7 @@ async def test_it_is_as_if_everything_had_been_sent_under_one_name(named: World,
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_undone_both_are_as_if_it_had_never_been(named: World, plain: World, seed: int) -> None:
     chance = random.Random(seed)
     begin, end = sorted(chance.sample(range(40), 2))
@@ -225,7 +226,7 @@ async def test_undone_both_are_as_if_it_had_never_been(named: World, plain: Worl
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_voids_of_one_name_reach_facts_of_the_other_while_both_are_one(
     named: World, plain: World, seed: int
 ) -> None:

@@ -96,6 +96,7 @@ async def differences(database: Database) -> dict[tuple[str, str], Any]:
     return found
 
 
+@pytest.mark.slow
 async def test_a_big_one_is_carried_over_in_portions_and_says_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ async def test_a_big_one_is_carried_over_in_portions_and_says_how_far_it_is(
 
 @pytest.mark.parametrize("moment", ["before its commit", "after its commit"])
 @pytest.mark.parametrize("portions", [4, 9])
+@pytest.mark.slow
 async def test_one_that_was_killed_goes_on_where_it_was(tmp_path: Path, portions: int, moment: str) -> None:
     """Killed again and again, each time in that portion."""
     path = tmp_path / "old"

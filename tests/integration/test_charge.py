@@ -3,37 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-import redis.asyncio as redis
 
 from bq_server.clock import system_clock
 from bq_server.stream import consumer as consumer_module
 from bq_server.stream import consumer_group
 from bq_server.stream.charge import Charge, NotInCharge
-from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.consumer import Consumer
 from bq_server.stream.consumer_group import ConsumerGroup
 from bq_server.stream.counts import Count
 from bq_server.stream.dead_letters import DeadLetters
-from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.entries import EntryResult, StreamEntry
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.store_note import StoreNote
 
 pytestmark = pytest.mark.anyio
 KEYS = StreamKeys("bq")
-
-
-@pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[redis.Redis]:
-    valkey = EmbeddedValkey(tmp_path / "stream")
-    await valkey.start()
-    async with connect(valkey.url, timeout=READ_TIMEOUT) as connected:
-        yield connected
-    await valkey.stop()
 
 
 class Turn:

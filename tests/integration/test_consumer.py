@@ -2,22 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import redis.asyncio as redis
 
 from bq_server.clock import Clock, system_clock
 from bq_server.stream import consumer as consumer_module
 from bq_server.stream import consumer_group
-from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.consumer import Consumer
 from bq_server.stream.consumer_group import ConsumerGroup
 from bq_server.stream.counts import Count
 from bq_server.stream.dead_letters import DeadLetters
-from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.lookup import MessageLookup
@@ -25,15 +21,6 @@ from tests.support.stepped_clock import SteppedClock
 
 pytestmark = pytest.mark.anyio
 KEYS = StreamKeys("bq")
-
-
-@pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[redis.Redis]:
-    valkey = EmbeddedValkey(tmp_path / "stream")
-    await valkey.start()
-    async with connect(valkey.url, timeout=READ_TIMEOUT) as connected:  # a disk may take a second for a write
-        yield connected
-    await valkey.stop()
 
 
 class Handler:
@@ -64,8 +51,10 @@ async def drained(client: Any) -> None:
 
 
 async def add(client: Any, *payloads: bytes) -> None:
-    for payload in payloads:
-        await client.xadd(KEYS.events, {"e": payload})
+    async with client.pipeline(transaction=False) as pipe:  # hundreds are one write to the disk
+        for payload in payloads:
+            pipe.xadd(KEYS.events, {"e": payload})
+        await pipe.execute()
 
 
 def consumer_of(client: Any, handler: Handler, name: str = "c", clock: Clock = system_clock) -> Consumer:
@@ -307,50 +296,6 @@ async def test_what_was_read_ahead_of_a_stop_is_the_next_ones_and_counts_no_deli
     following = Handler()
     await run_until_drained(client, following, "d")
     assert following.payloads == numbered(250)[100:]
-
-
-async def test_one_that_is_stopped_while_it_takes_over_reads_no_more(
-    client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it read would be delivered to it, and left pending."""
-    read, reads = ConsumerGroup.read, 0
-
-    async def counted(self: ConsumerGroup, *, block: bool) -> list[StreamEntry]:
-        nonlocal reads
-        reads += 1
-        return await read(self, block=block)
-
-    monkeypatch.setattr(ConsumerGroup, "read", counted)
-    await add(client, b"1")
-    await client.xgroup_create(KEYS.events, GROUP, id="0")
-    await client.xreadgroup(GROUP, "dead", {KEYS.events: ">"})
-    handler = Gated()
-    async with running(client, handler) as consumer:
-        async with asyncio.timeout(20):
-            while not handler.batches:
-                await asyncio.sleep(0.005)
-        consumer.stop()
-        handler.gate.release()
-    assert (handler.payloads, reads) == ([b"1"], 0)
-
-
-async def test_a_read_that_misses_its_cancellation_holds_no_stop_up(
-    client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As one does that is cancelled while it sends its command."""
-    began = asyncio.Event()
-
-    async def read(_: ConsumerGroup, *, block: bool) -> list[StreamEntry]:
-        assert block
-        began.set()
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    monkeypatch.setattr(ConsumerGroup, "read", read)
-    async with asyncio.timeout(20), running(client, Handler()):
-        await began.wait()
 
 
 async def test_a_batch_whose_acknowledgement_fails_beside_the_next_is_taken_over(

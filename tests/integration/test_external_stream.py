@@ -45,6 +45,7 @@ def test_events_go_through_it_and_it_is_named_with_its_durability(served: Server
     assert served.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_group_that_vanishes_is_made_again_and_nothing_waits_for_ever(served: ServerProcess, outside: Valkey) -> None:
     with outside.client() as client:
         client.flushall()
@@ -56,6 +57,7 @@ def test_a_group_that_vanishes_is_made_again_and_nothing_waits_for_ever(served: 
     assert served.log.count("consumer.stalled") <= 4, "it backs off rather than spins"
 
 
+@pytest.mark.slow
 def test_a_message_no_one_can_read_is_set_aside_and_stops_nothing(served: ServerProcess, outside: Valkey) -> None:
     payloads = [b"not json", b"[]", b'{"a": 1}', b"[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"]
     with outside.client() as client:
@@ -69,6 +71,7 @@ def test_a_message_no_one_can_read_is_set_aside_and_stops_nothing(served: Server
         assert client.hlen("bq:dead") == len(payloads) + 1
 
 
+@pytest.mark.slow
 def test_a_conflict_that_only_processing_can_see_ends_as_a_dead_letter(served: ServerProcess, outside: Valkey) -> None:
     first = served.request("POST", "/ingest/events/sync", json=event(idempotency_key="k")).json()
     stray = Event("evt_stray", Scope("default", "test"), "other", "u", "{}", 0, 0, "k", "another fingerprint")
@@ -80,6 +83,7 @@ def test_a_conflict_that_only_processing_can_see_ends_as_a_dead_letter(served: S
     assert found["fact_id"] is None
 
 
+@pytest.mark.slow
 def test_past_the_streams_window_a_repeat_is_still_a_repeat(served: ServerProcess, outside: Valkey) -> None:
     sent = event(idempotency_key="k")
     message_id = served.request("POST", "/ingest/events", json=sent).json()["message_id"]
@@ -125,6 +129,7 @@ def test_a_stream_server_that_is_away_means_503_fast_and_readyz_names_it(
 
 
 @of_a_file  # over PostgreSQL its store is refused first
+@pytest.mark.slow
 def test_another_data_directory_on_the_same_stream_is_refused(
     served: ServerProcess, outside: Valkey, tmp_path: Path
 ) -> None:
@@ -149,6 +154,7 @@ def test_another_data_directory_on_the_same_stream_is_refused(
         ("redis://default:wrong@127.0.0.1:{outside}/0", "password"),
     ],
 )
+@pytest.mark.slow
 def test_a_url_that_does_not_work_ends_with_a_sentence(outside: Valkey, data_dir: Path, url: str, said: str) -> None:
     filled = url.format(port=free_port(), outside=outside.port)
     ended = run("serve", "--port", "0", "--data-dir", str(data_dir), "--redis-url", filled)

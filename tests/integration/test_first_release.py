@@ -20,6 +20,7 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 async def test_it_answers_as_the_first_release_did(database: Path) -> None:
     then = told()
     now = await answers(database, then["asked"])
@@ -33,6 +34,7 @@ async def test_it_answers_as_the_first_release_did(database: Path) -> None:
             compare(f"{scope}: {section}", now[scope][section], expected)
 
 
+@pytest.mark.slow
 async def test_the_refold_that_was_killed_goes_on_where_it_was(database: Path) -> None:
     then = told()
     await resume(database, then["asked"]["moments"][0])

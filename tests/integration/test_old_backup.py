@@ -14,7 +14,7 @@ from tests.support.answers import answers
 from tests.support.first_release import restore, told
 from tests.support.process import ServerProcess, run
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from harness.private_postgres import PrivatePostgres, programs
 from tests.support.process import ServerProcess
 from tests.support.store import asked, of_a_file
 
-pytestmark = of_a_file  # they name another store themselves
+pytestmark = [of_a_file, pytest.mark.slow]  # they name another store themselves
 TLS = Path(__file__).parents[1] / "fixtures" / "tls"
 PASSWORD = r"s e%c/r@t:\x "
 ESCAPED = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")

@@ -44,6 +44,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused(postgres: PrivatePost
         PostgresServer(postgres.url("latin")).check(may_write=True)
 
 
+@pytest.mark.slow
 def test_a_standby_is_refused_until_it_is_promoted(standby: PrivatePostgres) -> None:
     there = PostgresServer(standby.url("postgres"))
     there.check(may_write=False)

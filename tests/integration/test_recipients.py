@@ -17,6 +17,7 @@ from bq_server.processing.recipient_refold import RecipientRefold
 from bq_server.store import erasures, participants, received_facts
 from tests.support import store
 from tests.support.played_world import GAME, SCOPE, START, World
+from tests.support.seeds import seeds
 
 TABLES = ("ledger", "received_facts")
 TO = {"award_to": "properties.to"}
@@ -83,7 +84,7 @@ async def erase(world: World, who: str) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_in_any_order_what_is_stored_is_what_the_facts_lead_to(world: World, seed: int) -> None:
     await world.apply(BRINGING)
     chance = random.Random(seed)

@@ -12,6 +12,7 @@ from tests.integration.test_aliases import alias
 from tests.integration.test_aliases import void as undo
 from tests.integration.test_recipients import asked, erase, points
 from tests.support.played_world import GAME, START, World
+from tests.support.seeds import seeds
 
 NAMES = ["u0", "u1", "u2", "new"]
 CAME = {"on": PARTICIPANT_REFERRED}
@@ -60,7 +61,7 @@ def stored(world: World) -> list[Any]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_in_any_order_what_is_stored_is_what_the_facts_lead_to(world: World, seed: int) -> None:
     await world.apply(REFERRING)
     chance = random.Random(seed)

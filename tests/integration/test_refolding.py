@@ -12,6 +12,7 @@ from tests.support.client import Json, event
 from tests.support.process import ServerProcess, until
 from tests.support.store import address_of
 
+pytestmark = pytest.mark.slow
 PARTICIPANTS = 2_000
 BATCH = 100
 GAME = {

@@ -21,6 +21,7 @@ from bq_server.store import environments, erasures, group_dues, participants, st
 from bq_server.store.database import Database
 from bq_server.store.queries import load
 from tests.support.played_world import SCOPE, START, World
+from tests.support.seeds import seeds
 from tests.support.told_events import Sent, TellingWorld
 
 pytestmark = pytest.mark.anyio
@@ -177,14 +178,14 @@ async def play(shared: Shared, chance: random.Random, batches: int, *args: Any) 
         await shared.check(*args)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(6, quick=2))
 async def test_whoever_took_part_is_given_each_step_once(store_address: Path | str, seed: int) -> None:
     async with new_world(store_address) as shared:
         await play(shared, random.Random(seed), 25)
         assert any(step == "complete" for _, _, step in shared.given)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_no_order_of_arrival_and_no_pause_makes_a_difference(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

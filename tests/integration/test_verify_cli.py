@@ -18,6 +18,7 @@ def running(world: World, data_dir: Path) -> Iterator[ServerProcess]:
 
 
 @pytest.mark.anyio
+@pytest.mark.slow
 async def test_verify_says_what_differs_and_replay_mends_it(world: World, data_dir: Path) -> None:
     good = run("verify", "--data-dir", str(data_dir))
     assert (good.returncode, good.stdout) == (0, "6 participants verified: no difference, 0 kept awards\n")
@@ -41,6 +42,7 @@ async def test_verify_says_what_differs_and_replay_mends_it(world: World, data_d
 
 
 @pytest.mark.anyio
+@pytest.mark.slow
 async def test_verify_runs_beside_a_server_and_replay_does_not(running: ServerProcess, world: World) -> None:
     with running.client() as client:
         sent = client.post("/ingest/events/sync", json={"event_name": "bought", "participant_id": "u9"})
@@ -56,6 +58,7 @@ async def test_verify_runs_beside_a_server_and_replay_does_not(running: ServerPr
 
 
 @of_a_file
+@pytest.mark.slow
 def test_scores_that_nothing_reached_are_no_difference(data_dir: Path) -> None:
     def board(code: str, aggregate: str, **more: str) -> dict[str, object]:
         metric = {"on": "played", "aggregate": aggregate, "of": "properties.x"}

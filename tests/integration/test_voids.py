@@ -11,6 +11,7 @@ from bq_server.moments import HOUR
 from bq_server.store import batch
 from bq_server.store.facts import fact_id_of
 from tests.support.played_world import GAME, START, World
+from tests.support.seeds import seeds
 from tests.support.store import asked, changed
 
 REVOCABLE: dict[str, Any] = {
@@ -42,7 +43,7 @@ def fact_id(world: World, seq: int) -> str:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("game", [GAME, REVOCABLE], ids=["awards stay", "awards are revocable"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 async def test_in_any_order_what_is_stored_is_what_the_facts_lead_to(
     world: World, game: dict[str, Any], seed: int
 ) -> None:

@@ -77,6 +77,7 @@ def test_limits_are_told_alike_by_both_ways(both: list[ServerProcess]) -> None:
         assert b"retry-after: N" in answer
 
 
+@pytest.mark.slow
 def test_other_routes_count_too_and_health_does_not(both: list[ServerProcess]) -> None:
     for server in both:
         for _ in range(20):
@@ -92,6 +93,7 @@ def test_other_routes_count_too_and_health_does_not(both: list[ServerProcess]) -
         assert send(server).startswith(b"HTTP/1.1 429 "), "counted with the others"
 
 
+@pytest.mark.slow
 def test_wrong_keys_of_one_address_are_slowed_down_and_right_ones_are_not(data_dir: Path) -> None:
     with ServerProcess(data_dir, *FLAGS, "--wrong-keys-per-address", f"5/{LONG}") as server:
         one, other = b"X-Forwarded-For: 203.0.113.9", b"X-Forwarded-For: 203.0.113.10"
@@ -106,6 +108,7 @@ def test_wrong_keys_of_one_address_are_slowed_down_and_right_ones_are_not(data_d
             assert send(server, key=b"wrong").startswith(b"HTTP/1.1 401"), "this machine is not slowed down"
 
 
+@pytest.mark.slow
 def test_a_key_has_a_limit_of_its_own(data_dir: Path) -> None:
     where = ("--data-dir", str(data_dir))
     with ServerProcess(data_dir, "--rate-limit-per-key", f"2/{LONG}") as server:
@@ -238,6 +241,7 @@ def test_trusted_proxies_are_believed(header: str, values: list[str], address: s
     assert Proxies().address_of("10.0.0.1", values) == "10.0.0.1"
 
 
+@pytest.mark.slow
 def test_settings_that_are_no_limit_or_no_network_are_refused(data_dir: Path) -> None:
     for flag, value in (
         ("--rate-limit-per-key", "5"),

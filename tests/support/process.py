@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+
+from tests.support.warm_program import ForkedProgram, can_fork
 
 COMMAND = [sys.executable, "-m", "bq_server"]
 START_SECONDS = 30.0
@@ -21,14 +24,27 @@ STOP_SECONDS = 30.0
 
 def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command of the program to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        env=os.environ | (env or {}),
-        timeout=START_SECONDS,
-        check=False,
-    )
+    environment = os.environ | (env or {})
+    if not can_fork(environment):
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=START_SECONDS,
+            check=False,
+        )
+    with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
+        program = ForkedProgram(arguments, environment, stdout.fileno(), stderr.fileno())
+        try:
+            program.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            program.kill()
+            program.wait()
+            raise
+        for each in (stdout, stderr):
+            each.seek(0)
+        return subprocess.CompletedProcess(arguments, program.wait(), stdout.read(), stderr.read())
 
 
 class ServerProcess:
@@ -60,15 +76,23 @@ class ServerProcess:
 
     def start(self, *, ready: bool = True) -> Self:
         """Start it, and wait until it is ready or, with `ready` false, until it listens."""
+        arguments = ["serve", "--port", "0", "--data-dir", str(self.data_dir), *self._flags]
+        environment = os.environ | self._env
         with self._errors.open("a") as errors:
-            self.process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.data_dir), *self._flags],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=os.environ | self._env,
-                preexec_fn=self._prepare if self._open_files or self._ignored else None,
-            )
+            if can_fork(environment) and not (self._open_files or self._ignored):
+                said, stdout = os.pipe()
+                self.process = ForkedProgram(arguments, environment, stdout, errors.fileno())
+                os.close(stdout)
+                self.process.stdout = os.fdopen(said)
+            else:
+                self.process = subprocess.Popen(
+                    [*COMMAND, *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    env=environment,
+                    preexec_fn=self._prepare if self._open_files or self._ignored else None,
+                )
         assert self.process.stdout is not None
         self.banner = ""
         for line in self.process.stdout:

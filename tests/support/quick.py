@@ -1,4 +1,4 @@
-"""`make test`: PostgreSQL, and most examples of each property, are left to `make test-all`.
+"""`make test`: what is slow, PostgreSQL, and most examples of each property are left to `make test-all`.
 
 A plugin for pytest, which the Makefile loads.
 """
@@ -16,8 +16,8 @@ _SETTINGS = "_hypothesis_internal_use_settings"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs PostgreSQL, and draw fewer examples."""
-    left_out = [item for item in items if _needs_postgresql(item)]
+    """Deselect what is slow or needs PostgreSQL, and draw fewer examples."""
+    left_out = [item for item in items if item.get_closest_marker("slow") or _needs_postgresql(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in {*left_out}]

@@ -2,12 +2,14 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("bq_server", "harness", "loadtests", "tools")
 
 
+@cache
 def places() -> dict[str, list[str]]:
     """Where each class is, of whose name no underscore says that only its module uses it."""
     found: dict[str, list[str]] = defaultdict(list)

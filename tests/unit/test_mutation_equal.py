@@ -67,6 +67,7 @@ def differ(names: Sequence[str]) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_random_games_tell_a_mutant_that_changes_something_from_one_that_does_not() -> None:
     mechanics = "bq_server.game.mechanics"
     assert differ([
