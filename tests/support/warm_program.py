@@ -9,11 +9,11 @@ import atexit
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -93,16 +93,17 @@ def _forking() -> socket.socket:
 
 def _fork_as_asked(asking: socket.socket) -> None:
     """Fork for each request until the other end is closed; returns in what was forked alone."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait for the program
     while True:
         _, received, _, _ = socket.recv_fds(asking, 1, 4)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         if not received:
             sys.exit()
         if not os.fork():
             break
         for each in received:
             os.close(each)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     asking.close()
     request, stdout, stderr, told = received
     program = os.fork()
@@ -128,8 +129,9 @@ if __name__ == "__main__":
     import pydantic_settings  # noqa: F401 - as what follows: needed by what is forked
 
     from bq_server import __main__ as program
+    from bq_server.cli import main
     from bq_server.server import run  # noqa: F401
 
     _fork_as_asked(socket.socket(fileno=int(sys.argv[1])))
     sys.argv[0] = program.__file__
-    program.main()
+    main()
