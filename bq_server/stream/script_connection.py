@@ -104,7 +104,10 @@ class Pipe(asyncio.Protocol):
             if self._transport is None:
                 pool: Any = self._client.connection_pool
                 connection = pool.make_connection()
-                await connection.connect()
+                try:
+                    await connection.connect()
+                except RuntimeError as error:  # uvloop's, where the server closes it while something is sent
+                    raise Disconnected("the connection was closed") from error
                 # redis-py has no public way to lend its transport, so the whole stream is taken from it.
                 stream, connection._writer, connection._reader = connection._writer, None, None  # noqa: SLF001
                 self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE, replyError=ResponseError)
