@@ -18,6 +18,9 @@ Role = Literal["all", "api", "worker"]
 KiB = 1024
 MiB = 1024 * KiB
 
+MOST_SECONDS = 86_400
+"""A longer limit is none, and no clock counts to infinity."""
+
 
 class Settings(BaseModel):
     """Flags override the environment, then the file, then defaults. Raises `pydantic.ValidationError`."""
@@ -140,23 +143,27 @@ class Settings(BaseModel):
     idempotency_window_hours: int = Field(
         24,
         ge=24,
+        le=87_600,
         description="Hours for which the stream remembers an idempotency key; the facts remember it for ever.",
     )
     queue_limit: int = Field(
         1_000_000, ge=1, description="Most events that may wait in the stream; beyond it 503 stream_full."
     )
     read_timeout_seconds: float = Field(
-        10, gt=0, description="Seconds within which a request's head, and then its body, must arrive."
+        10, gt=0, le=MOST_SECONDS, description="Seconds within which a request's head, and then its body, must arrive."
     )
     write_timeout_seconds: float = Field(
-        30, gt=0, description="Seconds after which a client that doesn't read its answer is disconnected."
+        30,
+        gt=0,
+        le=MOST_SECONDS,
+        description="Seconds after which a client that doesn't read its answer is disconnected.",
     )
     stop_with_stdin: bool = Field(
         False,
         description="Stop when standard input is closed, as it is when the program that started the server is gone.",
     )
     shutdown_timeout_seconds: float = Field(
-        10, gt=0, description="Seconds that requests in flight have to finish after SIGINT or SIGTERM."
+        10, gt=0, le=MOST_SECONDS, description="Seconds that requests in flight have to finish after SIGINT or SIGTERM."
     )
 
     @field_validator("data_dir", "game", "tls_cert", "tls_key", mode="before")

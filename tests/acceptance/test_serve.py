@@ -64,6 +64,10 @@ def test_flags_go_over_environment_over_file_over_defaults(data_dir: Path, tmp_p
     [
         (["--port", "70000"], {}, "--port (BQ_PORT)"),
         ([], {"BQ_PORT": "x"}, "--port (BQ_PORT)"),
+        ([], {"BQ_WRITE_TIMEOUT_SECONDS": "inf"}, "--write-timeout-seconds (BQ_WRITE_TIMEOUT_SECONDS)"),
+        (["--read-timeout-seconds", "1e300"], {}, "--read-timeout-seconds (BQ_READ_TIMEOUT_SECONDS)"),
+        (["--shutdown-timeout-seconds", "inf"], {}, "--shutdown-timeout-seconds (BQ_SHUTDOWN_TIMEOUT_SECONDS)"),
+        (["--idempotency-window-hours", "9" * 14], {}, "--idempotency-window-hours (BQ_IDEMPOTENCY_WINDOW_HOURS)"),
         ([], {"BQ_DEV_KEY": "bq_live_" + "0" * 32}, "--dev-key (BQ_DEV_KEY): must be bq_test_"),
         (["--config", "none.toml"], {}, "none.toml"),
     ],
