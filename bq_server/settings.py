@@ -41,7 +41,7 @@ class Settings(BaseModel):
     redis_url: SecretStr | None = Field(
         None,
         description="Redis or Valkey 7 or newer (redis://, rediss:// or unix://) instead of the embedded one, or their "
-        "sentinels (redis+sentinel://host:port,host:port/name).",
+        "sentinels (redis+sentinel://host:port,host:port/name) or a cluster (redis+cluster://host:port,host:port/name).",
     )
     redis_prefix: str = Field(
         "bq", min_length=1, max_length=100, description="Prefix of every key in the stream server."

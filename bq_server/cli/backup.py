@@ -31,13 +31,10 @@ def backup(
     from bq_server.backup.snapshot import take
     from bq_server.clock import system_clock
     from bq_server.runtime.data_directory import DataDirectory
-    from bq_server.stream.keys import StreamKeys
+    from bq_server.stream.cluster import keys_at
 
-    directory, url, keys = (
-        DataDirectory(settings.data_dir),
-        reveal(settings.redis_url),
-        StreamKeys(settings.redis_prefix),
-    )
+    directory, url = DataDirectory(settings.data_dir), reveal(settings.redis_url)
+    keys = keys_at(url, settings.redis_prefix)
     store_url = reveal(settings.store_url)
     work = take(directory, url, keys, file, replace=force, clock=system_clock, store_url=store_url)
     with _ending():
@@ -60,15 +57,12 @@ def restore(
     from bq_server.ids import IdSource
     from bq_server.runtime.data_directory import DataDirectory
     from bq_server.runtime.logs import configure
-    from bq_server.stream.keys import StreamKeys
+    from bq_server.stream.cluster import keys_at
 
     configure(settings.log_format, settings.log_level)
 
-    directory, url, keys = (
-        DataDirectory(settings.data_dir),
-        reveal(settings.redis_url),
-        StreamKeys(settings.redis_prefix),
-    )
+    directory, url = DataDirectory(settings.data_dir), reveal(settings.redis_url)
+    keys = keys_at(url, settings.redis_prefix)
     window, store_url = settings.idempotency_window_hours, reveal(settings.store_url)
     work = Restore(
         file, directory, url, keys, window_hours=window, ids=IdSource(), clock=system_clock, store_url=store_url

@@ -209,13 +209,13 @@ async def _letters(settings: Settings) -> "AsyncIterator[DeadLetters]":
     from bq_server.runtime.logs import configure
     from bq_server.store.database import StoreUnavailable
     from bq_server.store.database_copy import installation_id
+    from bq_server.stream.cluster import keys_at
     from bq_server.stream.connection import READ_TIMEOUT, StreamUnavailable, StreamUnusable, connect, owner_of
     from bq_server.stream.dead_letters import DeadLetters
     from bq_server.stream.embedded import stream_url
-    from bq_server.stream.keys import StreamKeys
 
     configure(settings.log_format, "error")
-    directory, keys = DataDirectory(settings.data_dir), StreamKeys(settings.redis_prefix)
+    directory, keys = DataDirectory(settings.data_dir), keys_at(reveal(settings.redis_url), settings.redis_prefix)
     async with AsyncExitStack() as stack:
         try:
             directory.require_store(settings.store_url)

@@ -224,9 +224,9 @@ async def _durability(settings: Settings, running: Path | None) -> "Durability":
 
     Where a replica must keep up, that one does is tried as well.
     """
+    from bq_server.stream.cluster import keys_at
     from bq_server.stream.connection import READ_TIMEOUT, asking, connect, inspect
     from bq_server.stream.embedded import EmbeddedValkey
-    from bq_server.stream.keys import StreamKeys
     from bq_server.stream.replicas import Replicas
 
     url = chosen = reveal(settings.redis_url)
@@ -243,5 +243,5 @@ async def _durability(settings: Settings, running: Path | None) -> "Durability":
         durability = await inspect(client, chosen, replicated=settings.durability == "replica")
         if durability.replicated:
             with asking():
-                await Replicas(client, StreamKeys(settings.redis_prefix)).check()
+                await Replicas(client, keys_at(chosen, settings.redis_prefix)).check()
         return durability

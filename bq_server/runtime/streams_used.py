@@ -13,7 +13,7 @@ def place_of(url: str | None, prefix: str) -> str:
     if url is None:
         return EMBEDDED
     parts = urlsplit(url)
-    if parts.scheme.endswith("+sentinel"):  # there may be more of them tomorrow: the primary's name stays
+    if parts.scheme.endswith(("+sentinel", "+cluster")):  # there may be more hosts tomorrow: the name stays
         return f"{parts.scheme}://{parts.path}, prefix {prefix}"
     where = f"{parts.hostname or 'localhost'}:{parts.port or DEFAULT_PORT}" if parts.scheme != "unix" else ""
     return f"{parts.scheme}://{where}{parts.path}, prefix {prefix}"

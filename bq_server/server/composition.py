@@ -65,6 +65,7 @@ from bq_server.store.database import Database
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.charge import Charge
 from bq_server.stream.claims import EventClaims, SyncClaims
+from bq_server.stream.cluster import keys_at
 from bq_server.stream.connection import READ_TIMEOUT, connect, inspect, take_ownership
 from bq_server.stream.consumer import Consumer
 from bq_server.stream.consumer_group import ConsumerGroup
@@ -74,7 +75,6 @@ from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.entries import Handler
 from bq_server.stream.erasure import StreamErasure
 from bq_server.stream.guarded_pipe import GuardedPipe
-from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.replicas import Replicas, require_use
 from bq_server.stream.store_note import note_of
@@ -123,7 +123,7 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     writing = await stack.enter_async_context(connect(url))
     reading = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
     asking = await stack.enter_async_context(connect(url))
-    keys = StreamKeys(settings.redis_prefix)
+    keys = keys_at(chosen, settings.redis_prefix)
     backlog = Backlog(asking, keys)
     replicas = Replicas(asking, keys) if settings.durability == "replica" else None
     site.running.durability = await inspect(writing, chosen, replicated=replicas is not None)

@@ -11,9 +11,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
-from bq_server.stream import sentinel
+from bq_server.stream.cluster import FORM, ClusterClient, ClusterPool, ClusterUrl, is_of_cluster
 from bq_server.stream.keys import StreamKeys
-from bq_server.stream.sentinel import SentinelPool, SentinelUrl
+from bq_server.stream.sentinel import SentinelPool, SentinelUrl, is_of_sentinels
 
 CONNECT_TIMEOUT = 0.25
 """Seconds; an unreachable server must become a 503 in under 300 ms."""
@@ -61,8 +61,8 @@ def asking() -> Iterator[None]:
 async def connect(url: str, *, timeout: float = WRITE_TIMEOUT) -> AsyncIterator[redis.Redis]:  # noqa: ASYNC109
     """A client for one role. It never retries by itself: an append sent twice may be made twice.
 
-    A connection is opened when first needed; where the URL names sentinels, to what they call the primary then. Leaving
-    the context closes them. Raises `StreamUnusable` for an invalid URL.
+    A connection is opened when first needed; where the URL names sentinels or a cluster's nodes, to what they call the
+    primary then. Leaving the context closes them. Raises `StreamUnusable` for an invalid URL.
     """
     options: dict[str, Any] = {
         "max_connections": CONNECTIONS,
@@ -72,20 +72,24 @@ async def connect(url: str, *, timeout: float = WRITE_TIMEOUT) -> AsyncIterator[
         "socket_timeout": timeout,
     }
     try:
-        pool = (
-            SentinelPool(SentinelUrl.parse(url), **options)
-            if sentinel.is_of_sentinels(url)
-            else redis.BlockingConnectionPool.from_url(url, **options)
-        )
+        pool = _pool(url, options)
         # It connects to nothing yet, and refuses what it doesn't know of the URL's query.
         pool.make_connection()  # type: ignore[no-untyped-call]
-        client = redis.Redis.from_pool(pool)
+        client = (ClusterClient if is_of_cluster(url) else redis.Redis).from_pool(pool)
     except (ValueError, TypeError) as error:
         raise StreamUnusable(f"--redis-url (BQ_REDIS_URL) is not a Redis URL: {error}") from None
     try:
         yield client
     finally:
         await client.aclose()
+
+
+def _pool(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
+    if is_of_sentinels(url):
+        return SentinelPool(SentinelUrl.parse(url), **options)
+    if is_of_cluster(url):
+        return ClusterPool(ClusterUrl.parse(url), **options)
+    return redis.BlockingConnectionPool.from_url(url, **options)
 
 
 class Durability(Struct, frozen=True):
@@ -132,6 +136,9 @@ async def inspect(client: redis.Redis, url: str | None = None, *, replicated: bo
             name, version = "Valkey", str(info["valkey_version"])
         if int(version.split(".")[0]) < OLDEST_VERSION:
             raise StreamUnusable(f"{name} {version} is too old: version {OLDEST_VERSION} or newer is needed")
+        in_cluster = "cluster" in (info.get("redis_mode"), info.get("server_mode"))
+        if in_cluster and not (url is not None and is_of_cluster(url)):
+            raise StreamUnusable(f"this is a node of a cluster: give --redis-url (BQ_REDIS_URL) as {FORM}")
         try:
             found: Any = await client.config_get("append*", "maxmemory-policy")
         except (NoPermissionError, ResponseError):
@@ -161,8 +168,13 @@ def _require_disks(durability: Durability, version: str) -> None:
 def _unusable(url: str, error: Exception) -> str:
     """Why the server at this URL can't be used, and what to do, without showing its password."""
     parts = urlsplit(url)
-    if sentinel.is_of_sentinels(url):
-        at = parts.netloc.rpartition("@")[2]
+    at = parts.netloc.rpartition("@")[2]
+    if is_of_cluster(url):
+        return (
+            f"the cluster with nodes at {at} (--redis-url, BQ_REDIS_URL) can't be used: {str(error).rstrip('.')}; is "
+            "one of them up, and does each take the user and password of the URL?"
+        )
+    if is_of_sentinels(url):
         return (
             f"the stream server that the sentinels at {at} call {parts.path.strip('/')} (--redis-url, BQ_REDIS_URL) "
             f"can't be used: {str(error).rstrip('.')}; do they know one of that name that is up, and does it take the "

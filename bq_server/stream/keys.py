@@ -17,6 +17,8 @@ class StreamKeys:
     """Key names, all under one prefix, so that a stream server can be shared. Built once, as every batch uses some."""
 
     prefix: str
+    slot_tag: str = ""
+    """What comes before the prefix: in a cluster a hash tag, which puts all keys into one slot."""
     events: str = field(init=False)
     """The stream of accepted messages."""
     dead: str = field(init=False)
@@ -28,19 +30,22 @@ class StreamKeys:
 
     def __post_init__(self) -> None:
         for name in ("events", "dead", "counts", "owner"):
-            object.__setattr__(self, name, f"{self.prefix}:{name}")
+            object.__setattr__(self, name, self._named(name))
 
     @property
     def probe(self) -> str:
         """What is written to learn whether a replica keeps up."""
-        return f"{self.prefix}:probe"
+        return self._named("probe")
 
     @property
     def charge(self) -> str:
         """Which of several consumers is in charge, after the term of its lease."""
-        return f"{self.prefix}:charge"
+        return self._named("charge")
 
     def claim(self, project: str, environment: str, idempotency_key: str, resets: int = 0) -> str:
         """The claim on an idempotency key in an environment that was reset so often."""
         era = f"~{resets}" if resets else ""
-        return f"{self.prefix}:idempotency:{project}:{environment}{era}:{idempotency_key}"
+        return self._named(f"idempotency:{project}:{environment}{era}:{idempotency_key}")
+
+    def _named(self, name: str) -> str:
+        return f"{self.slot_tag}{self.prefix}:{name}"

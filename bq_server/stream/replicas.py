@@ -54,8 +54,10 @@ class Replicas:
 
 
 async def probe(client: redis.Redis, replicas: Replicas | None) -> None:
-    """Whether the stream server answers or, where a replica must keep up, one does. Raises `RedisError`."""
-    await (client.ping() if replicas is None else replicas.check())
+    """Whether the stream server answers and, where a replica must keep up, one does. Raises `RedisError`."""
+    await client.ping()
+    if replicas is not None:
+        await replicas.check()
 
 
 async def require_use(replicas: Replicas) -> None:

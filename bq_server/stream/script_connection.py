@@ -16,15 +16,13 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 
 from bq_server.stream.connection import APPEND_TIMEOUT
+from bq_server.stream.primary_connection import reason_to_leave
 from bq_server.stream.replicas import TRIES, WAIT, NotReplicated, is_replicated
 from bq_server.stream.scripts import Script
 
 Command = tuple[bytes | str | int, ...]
 
 _INCOMPLETE = object()
-
-_DEMOTED = ("READONLY", "UNBLOCKED")
-"""How errors of a server begin that has become a replica."""
 
 
 class Pipe(asyncio.Protocol):
@@ -126,8 +124,9 @@ class Pipe(asyncio.Protocol):
             if answer.done():
                 continue
             if isinstance(reply, Exception):
-                answer.set_exception(reply)
-                if str(reply).startswith(_DEMOTED) and self._transport is not None:
+                reason = reason_to_leave(str(reply))
+                answer.set_exception(reply if reason is None else Disconnected(reason))
+                if reason is not None and self._transport is not None:
                     self._transport.abort()  # the next call finds the new primary
             else:
                 answer.set_result(reply)

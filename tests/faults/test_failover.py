@@ -8,19 +8,21 @@ import httpx
 import pytest
 
 from tests.support.client import event
-from tests.support.failover import ReplicatedStream, replicated_stream
+from tests.support.failover import ReplicatedStream
 from tests.support.keyed_senders import KeyedSenders
 from tests.support.process import ServerProcess, run, until
+from tests.support.sentinels import stream_with_sentinel
 from tests.support.store import no_new_facts, of_a_file, opened
+from tests.support.stream_cluster import stream_cluster
 from tests.support.valkey import Valkey, valkey
 
 HELD = 2000
 """Events: more than a consumer has read ahead when nothing can be stored."""
 
 
-@pytest.fixture
-def streams(tmp_path: Path) -> Iterator[ReplicatedStream]:
-    with replicated_stream(tmp_path) as started:
+@pytest.fixture(params=[stream_with_sentinel, stream_cluster])
+def streams(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ReplicatedStream]:
+    with request.param(tmp_path) as started:
         yield started
 
 
@@ -144,9 +146,12 @@ def test_what_a_replica_needs_is_said_at_the_start(data_dir: Path, alone: Valkey
         ("redis+sentinel://127.0.0.1:1/queue/x", "it must name the primary"),
         ("redis+sentinel:///queue", "a host is missing"),
         ("redis+sentinel://127.0.0.1:1/queue?password=s3cret", "password is not known"),
+        ("redis+cluster://bq:s3cret@127.0.0.1:1,127.0.0.1:2/queue", "with nodes at 127.0.0.1:1,127.0.0.1:2 "),
+        ("redis+cluster://127.0.0.1:1", "it must give the queue a name"),
+        ("redis+cluster://127.0.0.1:1/queue?password=s3cret", "password is not known"),
     ],
 )
-def test_sentinels_that_are_not_there_and_urls_that_are_none(data_dir: Path, url: str, said: str) -> None:
+def test_hosts_that_are_not_there_and_urls_that_are_none(data_dir: Path, url: str, said: str) -> None:
     refused = run("serve", "--port", "0", "--data-dir", str(data_dir), "--redis-url", url)
     assert refused.returncode == 1
     assert said in refused.stderr

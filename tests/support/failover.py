@@ -1,18 +1,14 @@
-"""A stream server with two replicas, and a sentinel that makes one of them the primary when that is gone."""
+"""A stream server with two replicas, of which one becomes the primary when that is gone."""
 
 import signal
-import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import redis
-
-from bq_server.stream.valkey_binary import server_binary
 from tests.support.process import until
-from tests.support.valkey import PASSWORD, Valkey, free_port, valkey
+from tests.support.valkey import PASSWORD, Valkey
 
 NAME = "queue"
 
@@ -21,17 +17,25 @@ OPTIONS = (*DURABLE, "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0"
 
 
 @dataclass
-class ReplicatedStream:
+class ReplicatedStream(ABC):
     """They are on loopback."""
 
     primary: Valkey
     """Of the beginning."""
     replicas: Sequence[Valkey]
-    sentinel_port: int
 
     @property
+    @abstractmethod
     def url(self) -> str:
-        return f"redis+sentinel://default:{PASSWORD}@127.0.0.1:{self.sentinel_port}/{NAME}"
+        """Under which a server under test finds the primary."""
+
+    @abstractmethod
+    def primary_port(self) -> int:
+        """Of the primary that those name who decide about it."""
+
+    @abstractmethod
+    def known_replicas(self) -> int:
+        """How many replicas they know."""
 
     @contextmanager
     def replicas_held_up(self) -> Iterator[None]:
@@ -61,69 +65,23 @@ class ReplicatedStream:
             self.primary.process.send_signal(signal.SIGCONT)
 
     def until_promoted(self) -> None:
-        """Wait until a replica is the primary, and the sentinel says so."""
+        """Wait until a replica is the primary, and it is said so."""
         until("a replica is the primary", self._is_promoted, seconds=60)
 
     def _is_promoted(self) -> bool:
-        with redis.Redis(port=self.sentinel_port) as sentinel:
-            _, port = sentinel.sentinel_get_master_addr_by_name(NAME)
+        port = self.primary_port()
         for each in self.replicas:
-            with each.client() as client:
-                if each.port == int(port) and client.info("replication")["role"] == "master":
-                    return True
+            if each.port == port:
+                with each.client() as client:
+                    return bool(client.info("replication")["role"] == "master")
         return False
 
     def until_replicated(self) -> None:
-        """Wait until the replicas keep up, and the sentinel knows of them."""
-        until("the replicas keep up", self._is_replicated)
+        """Wait until the replicas keep up, and are known."""
+        until("the replicas keep up", self._is_replicated, seconds=60)
 
     def _is_replicated(self) -> bool:
-        with self.primary.client() as client, redis.Redis(port=self.sentinel_port) as sentinel:
-            client.set("written", 1)
+        with self.primary.client() as client:
+            client.set(f"{{{NAME}}}written", 1)
             kept: Any = client.execute_command("WAITAOF", 1, len(self.replicas), 100)
-            known: Any = sentinel.sentinel_slaves(NAME)
-            return bool(kept[1] == len(known) == len(self.replicas))
-
-
-@contextmanager
-def replicated_stream(directory: Path) -> Iterator[ReplicatedStream]:
-    """Start them."""
-    with ExitStack() as stack:
-        primary = stack.enter_context(valkey(directory / "primary", *OPTIONS))
-        of_primary = ("--replicaof", f"127.0.0.1 {primary.port}")
-        replicas = [
-            stack.enter_context(valkey(directory / f"replica{number}", *OPTIONS, *of_primary)) for number in range(2)
-        ]
-        made = ReplicatedStream(primary, replicas, stack.enter_context(_sentinel(directory, primary)))
-        made.until_replicated()
-        yield made
-
-
-@contextmanager
-def _sentinel(directory: Path, primary: Valkey) -> Iterator[int]:
-    port, settings = free_port(), directory / "sentinel.conf"
-    lines = [
-        f"port {port}",
-        f"dir {directory}",
-        f"sentinel monitor {NAME} 127.0.0.1 {primary.port} 1",
-        f"sentinel auth-pass {NAME} {PASSWORD}",
-        f"sentinel down-after-milliseconds {NAME} 1000",
-        f"sentinel failover-timeout {NAME} 3000",
-    ]
-    settings.write_text("\n".join(lines))
-    command = [str(server_binary()), str(settings), "--sentinel"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def answers() -> bool:
-        with redis.Redis(port=port) as client:
-            try:
-                return bool(client.ping())
-            except redis.ConnectionError:
-                return False
-
-    try:
-        until("the sentinel answers", answers)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
+            return bool(kept[1] == self.known_replicas() == len(self.replicas))

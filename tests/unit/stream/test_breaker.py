@@ -155,5 +155,4 @@ async def test_where_a_replica_must_keep_up_an_answer_is_not_enough() -> None:
     assert is_open(breaker)
     replicas.keep_up = True
     await until(lambda: not is_open(breaker))
-    assert not server.pings
     await breaker.close()
