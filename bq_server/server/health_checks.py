@@ -4,8 +4,6 @@ import asyncio
 import shutil
 from pathlib import Path
 
-from redis.exceptions import RedisError
-
 from bq_server.api.resources.health import Check
 from bq_server.clock import Clock
 from bq_server.metrics.counts import milliseconds_of
@@ -14,7 +12,7 @@ from bq_server.server.rooms import Rooms, StreamRoom
 from bq_server.server.server_state import ServerState
 from bq_server.store import catalog
 from bq_server.store.database import StoreUnavailable
-from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.connection import StreamUnavailable, asking
 from bq_server.stream.replicas import probe
 
 FULL_BYTES = 4 << 20
@@ -72,8 +70,9 @@ class HealthChecks:
         if embedded is not None and embedded.trouble is not None:
             return embedded.trouble
         try:
-            await probe(self._stream.asking, self._stream.replicas)
-        except RedisError as error:
+            with asking():
+                await probe(self._stream.asking, self._stream.replicas)
+        except StreamUnavailable as error:
             return str(error)
         return None
 

@@ -53,7 +53,7 @@ def asking() -> Iterator[None]:
     """Turns what the client raises into `StreamUnavailable`."""
     try:
         yield
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, RuntimeError) as error:  # the last is uvloop's, of what is closed as it is written to
         raise StreamUnavailable(str(error)) from error
 
 
@@ -191,10 +191,8 @@ def _unusable(url: str, error: Exception) -> str:
 
 async def owner_of(client: redis.Redis, keys: StreamKeys) -> str | None:
     """The installation whose facts the messages become; None before the first. Raises `StreamUnavailable`."""
-    try:
+    with asking():
         found: Any = await client.get(keys.owner)
-    except (RedisError, OSError) as error:
-        raise StreamUnavailable(str(error)) from error
     return found.decode() if found else None
 
 
@@ -208,11 +206,9 @@ async def take_ownership(
     `advice` replaces that of the error, for a stream that no other server can reach.
     Raises `StreamUnusable` if the stream is bound to another one, `StreamUnavailable` if it doesn't respond.
     """
-    try:
+    with asking():
         bound: Any = await client.set(keys.owner, installation_id, nx=True)
         owner: Any = await client.get(keys.owner)
-    except RedisError as error:
-        raise StreamUnavailable(str(error)) from error
     if owner is None or owner.decode() != installation_id:
         name = owner.decode() if owner else "nobody"
         raise StreamUnusable(

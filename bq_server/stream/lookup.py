@@ -3,9 +3,8 @@
 from typing import Any
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
-from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.connection import asking
 from bq_server.stream.dead_letters import DeadLetter, read_letter
 from bq_server.stream.keys import FIELD, StreamKeys
 
@@ -19,18 +18,14 @@ class MessageLookup:
 
     async def dead(self, message_id: str) -> DeadLetter | None:
         """The dead letter of that message id, if it is one. Raises `StreamUnavailable`."""
-        try:
+        with asking():
             value = await self._client.hget(self._keys.dead, message_id)
-        except RedisError as error:
-            raise StreamUnavailable(str(error)) from error
         return None if value is None else read_letter(message_id, value)
 
     async def waiting(self, message_id: str) -> bytes | None:
         """The payload of a message that still waits in the stream. Raises `StreamUnavailable`."""
-        try:
+        with asking():
             entries: Any = await self._client.xrange(self._keys.events, message_id, message_id)
-        except RedisError as error:
-            raise StreamUnavailable(str(error)) from error
         if not entries:
             return None
         payload: bytes = entries[0][1].get(FIELD, b"")
