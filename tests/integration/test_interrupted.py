@@ -32,7 +32,7 @@ from bq_server.store.webhooks import Endpoint
 pytestmark = pytest.mark.anyio
 
 SCOPE = Scope("default", "test")
-WHO, OTHER = "ada", "bob"
+WHO, OTHER = "lou", "bob"  # neither can be part of an id, which has no l, o or u
 FACTS = 12
 ENDPOINT = Endpoint("we_1", SCOPE, "http://127.0.0.1:9/", frozenset({"fact.created"}), "", "whsec_", 0)
 BIG = ["facts", "ledger", "cells", "standings", "participants", "notices", "duplicates"]
