@@ -22,8 +22,10 @@ START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 
 
-def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command of the program to its end."""
+def run(
+    *arguments: str, env: Mapping[str, str] | None = None, seconds: float = START_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the program to its end, which must come within so many seconds."""
     environment = os.environ | (env or {})
     if not can_fork(environment):
         return subprocess.run(
@@ -31,13 +33,13 @@ def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Com
             capture_output=True,
             text=True,
             env=environment,
-            timeout=START_SECONDS,
+            timeout=seconds,
             check=False,
         )
     with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
         program = ForkedProgram(arguments, environment, stdout.fileno(), stderr.fileno())
         try:
-            program.wait(START_SECONDS)
+            program.wait(seconds)
         except subprocess.TimeoutExpired:
             program.kill()
             program.wait()

@@ -20,7 +20,7 @@ from bq_server.store.database import Database
 from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope
 from harness.private_postgres import PrivatePostgres
 from tests.support.balancer import balancing
-from tests.support.fleet import Fleet, fleet
+from tests.support.fleet import VERIFY_SECONDS, Fleet, fleet
 from tests.support.process import ServerProcess, run
 from tests.support.store import POSTGRESQL, PROCESSES
 
@@ -110,7 +110,7 @@ def _verified(process: ServerProcess, env: dict[str, str]) -> Iterator[ServerPro
     with process as server:
         yield server
         # Whatever the tests did, everyone's state is what their facts come to.
-        verified = run("verify", "--data-dir", str(server.data_dir), env=env)
+        verified = run("verify", "--data-dir", str(server.data_dir), env=env, seconds=VERIFY_SECONDS)
         assert verified.returncode == 0, verified.stdout + verified.stderr
         assert server.stop() == 0
 
