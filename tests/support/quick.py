@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from tests.support.store import SQLITE
 
-MOST_EXAMPLES = 20
+MOST_EXAMPLES = 10
 """Of each property. A broken rule fails most of the games that are drawn; what is rare is for the whole run."""
 
 _SETTINGS = "_hypothesis_internal_use_settings"
