@@ -17,16 +17,10 @@ from tests.support.client import Json, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
 from tests.support.store import address_of, changed, no_new_facts, opened, unreadable_game
-from tests.support.valkey import Valkey, valkey
+from tests.support.valkey import Valkey
 
 EVENTS = 250
 """More than the consumer takes in hand at once, so that some wait in the stream alone."""
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Iterator[Valkey]:
-    with valkey(tmp_path / "outside", "--appendonly", "yes") as started:
-        yield started
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from bq_server.server import last_resort
 from harness.chaos.lacks import exhausted
 from tests.support.client import event
 from tests.support.process import ServerProcess, until
+from tests.support.threads import going_on
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits a process from outside")
 
@@ -44,15 +45,8 @@ def asking(server: ServerProcess) -> Iterator[None]:
                     except httpx.TransportError:
                         ended.wait(0.05)
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    try:
+    with going_on(ended, *[ask] * 8):
         yield
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
 
 
 def answers(server: ServerProcess) -> bool:

@@ -13,13 +13,7 @@ from tests.faults.test_losses import doctor, noticed, readiness, sent, statuses
 from tests.support.client import event
 from tests.support.process import ServerProcess, run, until
 from tests.support.store import POSTGRESQL, address_of, asked, of_a_file
-from tests.support.valkey import Valkey, valkey
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Iterator[Valkey]:
-    with valkey(tmp_path / "outside", "--appendonly", "yes") as started:
-        yield started
+from tests.support.valkey import Valkey
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis.asyncio as redis
@@ -15,12 +14,17 @@ from tests.support.played_world import World, play
 
 
 @pytest.fixture
-async def world(data_dir: Path, store_address: Path | str) -> Any:
+async def database(data_dir: Path, store_address: Path | str) -> AsyncIterator[Database]:
     DataDirectory(data_dir).create()
-    async with Database.open(store_address) as database:
-        made = World(database)
-        await play(made)
-        yield made
+    async with Database.open(store_address) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    made = World(database)
+    await play(made)
+    return made
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A store that was set back beside its stream: found by what the stream has noted of it."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,20 +11,12 @@ from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.processor import Processor
-from bq_server.runtime.data_directory import DataDirectory
 from bq_server.store import batch
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.stream.store_note import note_of
 from tests.support.accounting_server import KEYS, OURS, OneServer, after_a_kill, started
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def database(data_dir: Path, store_address: Path | str) -> AsyncIterator[Database]:
-    DataDirectory(data_dir).create()
-    async with Database.open(store_address) as opened:
-        yield opened
 
 
 @pytest.fixture

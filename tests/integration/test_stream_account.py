@@ -2,12 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import redis.asyncio as redis
 
-from bq_server.runtime.data_directory import DataDirectory
 from bq_server.store import losses
 from bq_server.store.database import Database
 from bq_server.store.losses import Loss
@@ -15,13 +13,6 @@ from bq_server.stream.connection import StreamUnavailable
 from tests.support.accounting_server import KEYS, OneServer, after_a_kill, started
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def database(data_dir: Path, store_address: Path | str) -> AsyncIterator[Database]:
-    DataDirectory(data_dir).create()
-    async with Database.open(store_address) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A stream server with two replicas, and a sentinel that makes one of them the primary when that is gone."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,7 @@ import redis
 
 from bq_server.stream.valkey_binary import server_binary
 from tests.support.failover import NAME, OPTIONS, ReplicatedStream
-from tests.support.process import until
-from tests.support.valkey import PASSWORD, Valkey, free_port, valkey
+from tests.support.valkey import PASSWORD, Valkey, free_port, running, valkey
 
 
 @dataclass
@@ -62,18 +60,5 @@ def _sentinel(directory: Path, primary: Valkey) -> Iterator[int]:
     ]
     settings.write_text("\n".join(lines))
     command = [str(server_binary()), str(settings), "--sentinel"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def answers() -> bool:
-        with redis.Redis(port=port) as client:
-            try:
-                return bool(client.ping())
-            except redis.ConnectionError:
-                return False
-
-    try:
-        until("the sentinel answers", answers)
+    with running(command, port):
         yield port
-    finally:
-        process.kill()
-        process.wait()

@@ -2,7 +2,7 @@
 
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,19 +53,25 @@ def valkey(directory: Path, *options: str) -> Iterator[Valkey]:
         "--save",
         "",
     ]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    server = Valkey(port, password, process)
+    with running([*command, *options], port, password) as process:
+        yield Valkey(port, password, process)
+
+
+@contextmanager
+def running(command: Sequence[str], port: int, password: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run what answers as a stream server does at that port, once it does."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def answers() -> bool:
-        with server.client() as client:
+        with redis.Redis(port=port, password=password) as client:
             try:
                 return bool(client.ping())
             except redis.ConnectionError:
                 return False
 
     try:
-        until("Valkey answers", answers)
-        yield server
+        until("it answers", answers)
+        yield process
     finally:
         process.kill()
         process.wait()
