@@ -89,6 +89,17 @@ class CompiledGame(Struct, frozen=True):
         read = frozenset(name for names in self.attributes_of_facts.values() for name in names)
         return read | self.treasury.team_attributes
 
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether a participant's events mean nothing for others, so that those of several can be processed at once."""
+        game = self.game
+        meeting = (
+            any(board.group_by is not None for board in game.leaderboards)
+            or any(challenge.shared_by is not None for challenge in game.challenges)
+            or bool(game.contests)
+        )
+        return not self.has_received and not self.pending and not meeting
+
     def seen(self, fact: Fact, attributes: Attributes | None, awards: AwardStory | None = None) -> Fact:
         """The fact with what conditions on it read of its participant, who has these attributes and awards."""
         names = self.attributes_of_facts.get(fact.fact_type, ()) if attributes is not None else ()

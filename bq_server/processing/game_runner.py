@@ -207,7 +207,8 @@ class GameRunner:
         if self._marks:
             self._connection.defer(partial(voids.mark, marks=self._marks))
         if self._warnings:
-            await games.add_warnings(self._connection, self._scope, self._counted_warnings())
+            counted = self._counted_warnings()
+            await self._connection.run(partial(games.add_warnings, scope=self._scope, warnings=counted))
 
     def _counted_warnings(self) -> list[StoredWarning]:
         counted: dict[tuple[str, str], StoredWarning] = {}

@@ -1,38 +1,36 @@
 """Events become facts: drop what already is a fact, insert the rest, compute what they mean, commit."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from operator import methodcaller
 
 import structlog
 from msgspec import Struct, field
-from pydantic_core import from_json
 
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
-from bq_server.exact_json import dumps
 from bq_server.game.award_story import in_rounds
 from bq_server.game.effects import Effect, Explanation, unpacked
 from bq_server.game.facts import REWARD_CLAIMED
-from bq_server.game.facts import Fact as GameFact
 from bq_server.ids import ID_BYTES, IdSource
 from bq_server.metrics.counts import ProcessingCounts
 from bq_server.processing.alias_changes import MAY_CHANGE_ALIASES, AliasChanges
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
-from bq_server.processing.game_runner import Effects, GameRunner
+from bq_server.processing.game_runner import GameRunner
 from bq_server.processing.game_thread import GameThread
 from bq_server.processing.hooks import Guard, Look, Note, View
+from bq_server.processing.new_facts import NewFacts, as_meant, claim_of, new_fact, record
+from bq_server.processing.partitions import partition_of
 from bq_server.processing.step_changes import Played
 from bq_server.store import aliases, catalog, facts, reward_claims, state
 from bq_server.store import batch as store
-from bq_server.store.batch import Before, Changes, NewFact
-from bq_server.store.catalog import CatalogCaps, Seen
+from bq_server.store.batch import Before, NewFact
+from bq_server.store.beside import Beside, Permit
+from bq_server.store.catalog import CatalogCaps
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
-from bq_server.store.references import References
-from bq_server.store.reward_claims import NewRewardClaim
 from bq_server.stream.store_note import StoreNote
 
 log = structlog.get_logger("bq_server.processing")
@@ -71,6 +69,14 @@ takes several portions in a group."""
 Outcome = Processed | Duplicate | Conflict
 
 
+class NotBeside(Exception):
+    """Events of these environments can't be processed beside others: they may concern more than their participants."""
+
+    def __init__(self, scopes: Iterable[Scope]) -> None:
+        self.scopes = frozenset(scopes)
+        super().__init__("may concern others: " + ", ".join(sorted("/".join(scope) for scope in self.scopes)))
+
+
 class Rehearsal(Struct, frozen=True):
     """What would happen. Nothing did."""
 
@@ -79,22 +85,9 @@ class Rehearsal(Struct, frozen=True):
     explanations: list[Explanation]
 
 
-class _New(Struct):
-    """The new events of one environment."""
-
-    now: int
-    facts: list[GameFact] = field(default_factory=list)
-    """In the order of their seqs."""
-    rows: dict[int, NewFact] = field(default_factory=dict)
-    """By seq, without what they caused."""
-    seen: Seen = field(default_factory=Seen)
-    aliasing: set[str] = field(default_factory=set)
-    """In whose stories there are facts that may change which names are aliases."""
-
-
 class _Batch(Struct):
     outcomes: list[Outcome] = field(default_factory=list)
-    new: dict[Scope, _New] = field(default_factory=dict)
+    new: dict[Scope, NewFacts] = field(default_factory=dict)
     played: Played = field(default_factory=Played)
     warnings: int = 0
 
@@ -135,6 +128,28 @@ class Processor:
         batch = await self._database.perform(lambda connection: self._process(connection, events))
         self._count([batch], time.perf_counter() - began)
         return batch.outcomes
+
+    async def process_beside(self, events: Sequence[Event], permit: Permit | None = None) -> list[Outcome]:
+        """As `process`, beside other workers that do the same with other partitions. On PostgreSQL only.
+
+        `permit`: given by the worker that leads; that one itself has none. Raises `NotBeside` for events that must be
+        processed alone, `StoreUnavailable`, also when the permit is not in force, and what an event at fault raises.
+        """
+        if special := {event.scope for event in events if event.system_type is not None or event.voids is not None}:
+            raise NotBeside(special)
+        began = time.perf_counter()
+        partitions = sorted({partition_of(event.scope, event.participant_id) for event in events})
+
+        async def process(connection: Connection) -> list[_Batch]:
+            batches: list[_Batch] = []
+            for group in self._groups(events):
+                batches.append(await self._process(connection, group, beside=True))
+                await connection.deferred()
+            return batches
+
+        batches = await self._database.perform(process, beside=Beside(partitions, permit))
+        self._count(batches, time.perf_counter() - began)
+        return [outcome for batch in batches for outcome in batch.outcomes]
 
     async def process_many(self, events: Sequence[Event]) -> list[Outcome | Exception]:
         """As `process_separately`, for any number of events: they share transactions, group by group.
@@ -237,16 +252,26 @@ class Processor:
         ]
         return Rehearsal(batch.outcomes[0], effects, batch.played.explanations)
 
-    async def _process(self, connection: Connection, events: Sequence[Event], *, rehearsed: bool = False) -> _Batch:
+    async def _process(
+        self, connection: Connection, events: Sequence[Event], *, rehearsed: bool = False, beside: bool = False
+    ) -> _Batch:
         references = connection.references
         if references.aliased:
-            events = await connection.run(partial(_as_meant, references=references, events=events))
+            if beside and (aliased := {event.scope for event in events} & references.aliased):
+                raise NotBeside(aliased)
+            events = await connection.run(partial(as_meant, references=references, events=events))
         before = await connection.run(lambda reading: store.before(reading, references, events))
         if self._note is not None and before.last_seq < self._note.seq:
             raise StoreUnavailable(SET_BACK_MEANWHILE)
+        if beside:
+            if before.heard:
+                raise NotBeside(before.heard)
+            before.last_seq = await connection.run(methodcaller("reserve_seqs", len(events)))
         batch = await self._game_thread.run(partial(self._divide, before, events))
         for scope, new in batch.new.items():
             game = await self._games.at(connection, scope, before.versions[scope])
+            if beside and not game.keeps_apart:
+                raise NotBeside([scope])
             heard = scope in before.heard
             # Where conditions see awards, each fact of a participant sees what those before it led to.
             rounds = in_rounds(new.facts) if game.award_readers else [new.facts]
@@ -257,10 +282,10 @@ class Processor:
                 if rehearsed:
                     batch.played = await runner.rehearse(some)
                 else:
-                    await runner.play(some, partial(_record, new.rows))
+                    await runner.play(some, partial(record, new.rows))
                     batch.warnings += runner.warned
             if not rehearsed:
-                claimed = [_claim(row) for row in new.rows.values() if row.event.system_type == REWARD_CLAIMED]
+                claimed = [claim_of(row) for row in new.rows.values() if row.event.system_type == REWARD_CLAIMED]
                 if claimed:
                     connection.defer(partial(reward_claims.add, scope=scope, claims=claimed))
                 connection.defer(partial(catalog.add, scope=scope, seen=new.seen, caps=self._caps))
@@ -311,10 +336,10 @@ class Processor:
             seq += 1
             new = batch.new.get(event.scope)
             if new is None:
-                new = batch.new[event.scope] = _New(self._clocks.now(event.scope))
+                new = batch.new[event.scope] = NewFacts(self._clocks.now(event.scope))
             own_id = self._ids.new("fact") if len(packed) != ID_BYTES else None
             row = new.rows[seq] = NewFact(seq, event, packed, own_id)
-            fact, game_fact = _new_fact(event, seq, new.now, row.fact_id)
+            fact, game_fact = new_fact(event, seq, new.now, row.fact_id)
             new.facts.append(game_fact)
             made[fact.event_id] = fact
             if key is not None:
@@ -325,73 +350,6 @@ class Processor:
                 new.aliasing.add(event.participant_id)
             batch.outcomes.append(Processed(fact, fresh=True))
         return batch
-
-
-def _as_meant(reading: Any, references: References, events: Sequence[Event]) -> list[Event]:
-    """The events, those sent under an alias as events of whom it stands for."""
-    named: dict[Scope, set[str]] = {}
-    for event in events:
-        if event.scope in references.aliased:
-            named.setdefault(event.scope, set()).add(event.participant_id)
-    known = {scope: aliases.stories_of(reading, scope, names) for scope, names in named.items()}
-    return [
-        event
-        if (who := known.get(event.scope, {}).get(event.participant_id)) is None
-        else event._replace(participant_id=who, sent_as=event.participant_id)
-        for event in events
-    ]
-
-
-def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFact, GameFact]:
-    fact_type = event.fact_type
-    fact = StoredFact(
-        seq,
-        fact_id,
-        event.event_id,
-        event.message_id,
-        *event.scope,
-        fact_type,
-        event.event_name,
-        event.participant_id,
-        event.properties,
-        event.occurred_at,
-        event.received_at,
-        now,
-        event.idempotency_key,
-        event.fingerprint,
-        event.warnings,
-        event.voids,
-        sent_as=event.sent_as,
-    )
-    return fact, GameFact(
-        fact_id,
-        seq,
-        fact_type,
-        event.event_name,
-        event.participant_id,
-        from_json(event.properties),
-        event.occurred_at,
-        event.received_at,
-        event.idempotency_key,
-        event.voids,
-    )
-
-
-def _claim(row: NewFact) -> NewRewardClaim:
-    properties = from_json(row.event.properties)
-    return NewRewardClaim(row.seq, str(properties.get("reward_code")), properties.get("code_value"))
-
-
-def _record(rows: Mapping[int, NewFact], changes: Changes, facts: Sequence[GameFact], effects: Effects) -> None:
-    """Add facts themselves to what is to be written."""
-    counts = changes.counts
-    for fact in facts:
-        row = rows[fact.seq]
-        counts[fact.participant_id] = counts.get(fact.participant_id, 0) + (row.event.system_type is None)
-        caused = effects.get(fact.fact_id)
-        if caused is not None:
-            row.effects = dumps(caused)
-        changes.facts.append(row)
 
 
 def _outcome_of_repeat(event: Event, fact: StoredFact) -> Outcome:

@@ -21,6 +21,7 @@ from bq_server.events import Scope
 from bq_server.server.lifecycle import SoleWork
 from bq_server.settings import Role
 from bq_server.store import environments, feed, processes
+from bq_server.store.beside import Permit
 from bq_server.store.database import Apart, Database, StoreUnavailable
 from bq_server.store.environments import Environment
 from bq_server.store.feed import Position
@@ -136,14 +137,16 @@ class Peers:
 
     # What transactions do
 
-    def beginning(self) -> Callable[[Any], None]:
+    def beginning(self, permit: Permit | None = None) -> Callable[[Any], None]:
         """See `Agreement`."""
-        return partial(self._begin, leads=_leads.get())
+        return partial(self._begin, leads=_leads.get(), permit=permit)
 
-    def _begin(self, connection: Any, *, leads: bool) -> None:
+    def _begin(self, connection: Any, *, leads: bool, permit: Permit | None) -> None:
         number, holds = processes.standing(connection, LEASE, self.process_id)
         if leads and not holds:
             raise StoreUnavailable("another worker has taken over")
+        if permit is not None and not processes.is_permitted(connection, permit, LEASE):
+            raise StoreUnavailable("the worker that leads has taken the work back, or doesn't lead any more")
         if number != self._of_references:
             self._database.forget_references(connection)
             self._of_references = number

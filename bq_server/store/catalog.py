@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.store import similarity
+from bq_server.store.beside import at_the_end
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
@@ -107,6 +108,10 @@ def add(connection: Any, scope: Scope, seen: Seen, caps: CatalogCaps) -> None:
 
     On the writing connection's thread, in a transaction.
     """
+    at_the_end(connection, lambda: _add(connection, scope, seen, caps))
+
+
+def _add(connection: Any, scope: Scope, seen: Seen, caps: CatalogCaps) -> None:
     own = scope._asdict()
     names = [
         {

@@ -1,9 +1,10 @@
 """The connections to one database: one that writes, a few that read beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from bq_server.concurrency.notifier import NamedNotifiers, Notifier
 from bq_server.concurrency.worker_thread import make_calls
 from bq_server.store import aliases, processes
 from bq_server.store.backend import Backend, StoreAddress, backend_of
+from bq_server.store.beside import Beside, at_the_end
 from bq_server.store.move_marks import require_in_use
 from bq_server.store.processes import MEMORY, Agreement
 from bq_server.store.references import References
@@ -186,10 +188,11 @@ class Database:
         await self._writer.run(partial(self._backend.wait_at_most, seconds=SERVING_SECONDS))
 
     @asynccontextmanager
-    async def transaction(self, *, undo: bool = False) -> AsyncIterator[Connection]:
+    async def transaction(self, *, undo: bool = False, beside: Beside | None = None) -> AsyncIterator[Connection]:
         """A transaction that holds the write lock from its start; commits at the end, rolls back on any exception.
 
-        With `undo` it always rolls back: a rehearsal.
+        With `undo` it always rolls back: a rehearsal. `beside`: those of other processes may go on meanwhile that are
+        given it, too, with other partitions.
 
         Raises `StoreUnavailable` if the database refuses; then nothing was written.
         """
@@ -197,9 +200,13 @@ class Database:
         async with self._turn_to_write():
             with self.unavailable():
                 try:
-                    await self._writer.execute("BEGIN IMMEDIATE")
+                    if beside is None:
+                        await self._writer.execute("BEGIN IMMEDIATE")
+                    else:
+                        await self._writer.execute("BEGIN BESIDE")
+                        await self._writer.run(methodcaller("hold_partitions", beside.partitions))
                     if agreement is not None:
-                        await self._writer.run(agreement.beginning())
+                        await self._writer.run(agreement.beginning(None if beside is None else beside.permit))
                     yield self._writer
                     await self._writer.deferred()
                     if undo:
@@ -207,7 +214,7 @@ class Database:
                     else:
                         changed = MEMORY in self._writer.wakes
                         if self._writer.wakes and (agreement is not None or (changed and self.file is None)):
-                            await self._writer.run(partial(processes.wake, names=self._writer.wakes))
+                            await self._writer.run(partial(_wake, names=frozenset(self._writer.wakes)))
                         await self._writer.execute("COMMIT")
                         self.commits.beat()
                         self.outbox.beat(self._writer.wakes)
@@ -222,17 +229,17 @@ class Database:
         if changed and agreement is not None:
             await agreement.agreed()
 
-    async def perform(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """What `work` returns, in a transaction of its own.
+    async def perform(self, work: Callable[[Connection], Awaitable[T]], *, beside: Beside | None = None) -> T:
+        """What `work` returns, in a transaction of its own, `beside` others if that is given.
 
         If the database ends the transaction in favour of another one, the work is done again from its beginning,
         `ATTEMPTS` times in all: it must have no effect outside the transaction. Raises `StoreUnavailable`.
         """
         for _ in range(ATTEMPTS - 1):
             with suppress(StoreConflict):
-                async with self.transaction() as connection:
+                async with self.transaction(beside=beside) as connection:
                     return await work(connection)
-        async with self.transaction() as connection:
+        async with self.transaction(beside=beside) as connection:
             return await work(connection)
 
     async def compact(self) -> None:
@@ -304,6 +311,10 @@ class Database:
             raise
         except self._backend.error as error:
             raise self._backend.unavailable(error, for_commands=for_commands) from error
+
+
+def _wake(connection: Any, names: Collection[str]) -> None:
+    at_the_end(connection, lambda: processes.wake(connection, names))
 
 
 class Apart:

@@ -128,12 +128,17 @@ async def remove_notices_of(connection: Connection, scope: Scope, participant_id
 
 
 def _page(reading: Any, scope: Scope, after: Position, limit: int) -> list[Happened]:
+    # Where transactions go on beside each other, a fact may come before one with a lower seq. Before the transaction,
+    # which would not see what was committed after its beginning.
+    until = read_head(reading).seq
     # In one transaction: what was committed between the two would be skipped.
     reading.execute("BEGIN")
     try:
         names = scope._asdict()
         notices = list(_queries.notices_after(reading, **names, notice=after.notice, limit=limit))
-        facts = [fact_of(row) for row in _queries.facts_after(reading, **names, seq=after.seq, limit=limit)]
+        notices = [notice for notice in notices if notice[0] <= until]
+        rows = _queries.facts_after(reading, **names, seq=after.seq, until=until, limit=limit)
+        facts = [fact_of(row) for row in rows]
         effects = received_facts.effects_of(reading, [fact.seq for fact in facts]) if facts else {}
     finally:
         if reading.in_transaction:

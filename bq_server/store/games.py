@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.store import watched_streaks
+from bq_server.store.beside import at_the_end
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
@@ -172,8 +173,8 @@ async def finish(connection: Connection, refold: Refold, now: int) -> None:
     await bump_version(connection, refold.scope)
 
 
-async def add_warnings(connection: Connection, scope: Scope, warnings: Iterable[StoredWarning]) -> None:
-    """Add to the counts of warnings."""
+def add_warnings(connection: Any, scope: Scope, warnings: Iterable[StoredWarning]) -> None:
+    """Add to the counts of warnings. On the writing connection's thread, in a transaction."""
     rows = [
         {
             **scope._asdict(),
@@ -186,7 +187,7 @@ async def add_warnings(connection: Connection, scope: Scope, warnings: Iterable[
         }
         for each in warnings
     ]
-    await _queries.add_warnings(connection, rows)
+    at_the_end(connection, lambda: _writing.add_warnings(connection, rows))
 
 
 async def warnings(connection: Connection, scope: Scope) -> list[StoredWarning]:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from bq_server.moments import SECOND
+from bq_server.store.beside import Permit
 from bq_server.store.queries import load
 
 _queries = load("processes", "sqlite3")
@@ -21,10 +23,11 @@ MEMORY = "memory"
 class Agreement(Protocol):
     """What makes the transactions of several processes agree."""
 
-    def beginning(self) -> Callable[[Any], None]:
+    def beginning(self, permit: Permit | None = None) -> Callable[[Any], None]:
         """What the task that makes a transaction has to call first in it, on the connection's thread.
 
-        That raises `StoreUnavailable` for a transaction that the process may not make now.
+        That raises `StoreUnavailable` for a transaction that the process may not make now, or no longer with that
+        permit.
         """
 
     async def agreed(self) -> None:
@@ -106,6 +109,11 @@ def standing(connection: Any, lease: str, holder: str) -> tuple[int, bool]:
 def wake(connection: Any, names: Collection[str]) -> None:
     """Wake those of all processes who wait under these names, in a transaction, with its commit."""
     _queries.wake(connection, names=json.dumps(sorted(names)))
+
+
+def is_permitted(connection: Any, permit: Permit, lease: str) -> bool:
+    """Whether a permit is in force: it was not taken back, and whoever gave it has the lease, not expired."""
+    return bool(_queries.is_permitted(connection, **asdict(permit), lease=lease))
 
 
 def number_of(connection: Any, name: str) -> int:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
+from bq_server.store.beside import at_the_end
 from bq_server.store.queries import load
 
 _queries = load("rankings", "sqlite3")
@@ -90,8 +91,9 @@ class Sections:
             if self._places[number] // (2 * SECTION) > before // (2 * SECTION):
                 grown.append(number)
         self._write(number for number, by in changed.items() if by)
-        for number in sorted(grown, reverse=True):
-            self._part(number)
+        if grown:  # once all that the transaction has moved is accounted for
+            connection, ranking, starts = self._connection, self._ranking, [self._starts[number] for number in grown]
+            at_the_end(connection, lambda: Sections(connection, ranking).part(starts))
 
     def miscounted(self) -> list[tuple[SectionKey, int, int]]:
         """The sections whose count is wrong: where they start, what they say, what they hold."""
@@ -117,6 +119,11 @@ class Sections:
         )
         self.counted = max(self.counted, counted)
         return counted
+
+    def part(self, starts: Iterable[SectionKey]) -> None:
+        """Divide the sections that start there in two, unless all their places are equal."""
+        for start in starts:
+            self._part(self._starts.index(start))
 
     def _part(self, number: int) -> None:
         """Divide a section in two, unless all its places are equal."""
@@ -144,9 +151,10 @@ class PlacesMoved:
 
     def end(self) -> None:
         """The places are written."""
-        new = self._look()
-        if new != self._old:
-            Sections(self._connection, self._ranking).move(self._old, new)
+        old, new = self._old, self._look()
+        if new != old:
+            connection, ranking = self._connection, self._ranking
+            at_the_end(connection, lambda: Sections(connection, ranking).move(old, new))
 
     def _look(self) -> list[tuple[float, int]]:
         return list(_queries.keys_of(self._connection, ranking=self._ranking, participants=self._participants))

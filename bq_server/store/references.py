@@ -1,10 +1,12 @@
 """The small integers that stand for names which many rows share: scopes, fact types, rankings."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import Any
 
 from bq_server.events import Scope
 from bq_server.store import rank_sections
+from bq_server.store.beside import hold_names
 from bq_server.store.queries import load
 
 _queries = load("references", "sqlite3")
@@ -44,17 +46,16 @@ class References:
         """The scope's integer, assigned if it has none."""
         found = self._scopes.get(scope)
         if found is None:
-            _queries.add_scope(connection, **scope._asdict())
-            found = self._scopes[scope] = _queries.scope(connection, **scope._asdict())
+            found = self._scopes[scope] = _numbered(connection, _queries.scope, _queries.add_scope, scope._asdict())
         return found
 
     def fact_type(self, connection: Any, scope: int, fact_type: str, event_name: str) -> int:
         """The integer of a fact type, assigned if it has none."""
         found = self._types.get((scope, fact_type))
         if found is None:
-            own = {"scope": scope, "fact_type": fact_type}
-            _queries.add_fact_type(connection, **own, event_name=event_name)
-            found = _remember(self._types, (scope, fact_type), _queries.fact_type(connection, **own))
+            add = partial(_queries.add_fact_type, event_name=event_name)
+            number = _numbered(connection, _queries.fact_type, add, {"scope": scope, "fact_type": fact_type})
+            found = _remember(self._types, (scope, fact_type), number)
         return found
 
     def ranking(self, connection: Any, scope: int, name: Ranking) -> int:
@@ -62,8 +63,8 @@ class References:
         found = self._rankings.get((scope, name))
         if found is None:
             own = {"scope": scope, "board": name[0], "time_window": name[1], "period": name[2]}
-            _queries.add_ranking(connection, **own)
-            found = _remember(self._rankings, (scope, name), _queries.ranking(connection, **own))
+            number = _numbered(connection, _queries.ranking, _queries.add_ranking, own)
+            found = _remember(self._rankings, (scope, name), number)
         return found
 
     def is_whole(self, connection: Any, ranking: int) -> bool:
@@ -80,6 +81,17 @@ class References:
         """Have a ranking in sections from now on."""
         self._whole.discard(ranking)
         rank_sections.divide(connection, ranking)
+
+
+def _numbered(connection: Any, look: Callable[..., Any], add: Callable[..., Any], name: Mapping[str, object]) -> int:
+    """The integer of a name that isn't remembered, assigned if it has none."""
+    found: int | None = look(connection, **name)
+    if found is None:
+        hold_names(connection)
+        add(connection, **name)
+        found = look(connection, **name)
+    assert found is not None, "it was added"  # noqa: S101
+    return found
 
 
 def _remember(known: dict[Any, int], name: Hashable, reference: int) -> int:

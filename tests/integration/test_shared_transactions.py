@@ -16,6 +16,7 @@ from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.processor import Conflict, Duplicate, Outcome, Processed, Processor
 from bq_server.store import facts
 from bq_server.store.backend import Backend
+from bq_server.store.beside import Beside
 from bq_server.store.database import Connection, Database, StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -35,8 +36,8 @@ class Counted(Database):
         """The next is committed, and nobody hears of it."""
 
     @asynccontextmanager
-    async def transaction(self, *, undo: bool = False) -> AsyncIterator[Connection]:
-        async with super().transaction(undo=undo) as connection:
+    async def transaction(self, *, undo: bool = False, beside: Beside | None = None) -> AsyncIterator[Connection]:
+        async with super().transaction(undo=undo, beside=beside) as connection:
             yield connection
             if self.full:
                 self.full = False

@@ -6,8 +6,9 @@ one that inserts rows in a transaction is not waited for: the next one does, whi
 """
 
 import asyncio
+import json
 import ssl
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import uvloop
 from asyncpg import exceptions
 
+from bq_server.store.postgresql import locks
 from bq_server.store.postgresql.cursor import PostgresCursor, Row
 from bq_server.store.postgresql.driver import ANSWER_SECONDS, CONNECT_SECONDS, connected
 from bq_server.store.postgresql.statements import SqlStatement, statement
@@ -31,34 +33,15 @@ _PASSING = ("08", "28", "3D", "40", "53", "55", "57", "58", "XX")
 """Classes of SQLSTATE that concern the server or its other users, not the statement."""
 _NOT_TO_BE_WRITTEN = ("25006", "25P03", "42501", "0A000")
 """Other such codes: a standby, a pause in a transaction, missing rights, a schema that another process has changed."""
+_FAILED = "25P02"
+"""A statement after another one has failed."""
 _GONE = ("08", "57P", "25006", "25P03", "0A000")
 """After these a connection is useless."""
 
-_STORE = "hashtext(current_schema())"
-"""Tells stores of one database apart."""
-
-_TAKE = f"SELECT pg_try_advisory_lock(25202, {_STORE})"
-_TAKE_SHARED = f"SELECT pg_try_advisory_lock_shared(25202, {_STORE})"
-_TURN = "hashtext(current_schema() || '/' || ?::text)"
-_TAKE_TURN, _GIVE_UP_TURN = f"SELECT pg_try_advisory_lock(25203, {_TURN})", f"SELECT pg_advisory_unlock(25203, {_TURN})"
-_FREE = f"""SELECT NOT EXISTS (
-    SELECT 1 FROM pg_locks
-    WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND classid = 25202 AND objid = {_STORE}::bigint & 4294967295 AND pid <> pg_backend_pid()
-)"""  # noqa: S608 - our own numbers
-
-PAUSE_SECONDS = 8.0
-"""Longest pause in a transaction of a process that shares the store: all others wait for its end."""
-
-_SHARE = f"""SET idle_in_transaction_session_timeout = {round(PAUSE_SECONDS * 1000)};
-SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3"""
-"""A machine that is gone must not hold a lock, either."""
-
 _WORDS = {
     "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    # As in SQLite, one process writes at a time; a second one waits here. With a stricter isolation, which may be the
-    # database's default, it would not see what the first one has written meanwhile.
-    "BEGIN IMMEDIATE": f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(25201, {_STORE})",
+    "BEGIN IMMEDIATE": locks.BEGIN_ALONE,
+    "BEGIN BESIDE": locks.BEGIN_BESIDE,
     "COMMIT": "COMMIT",
     "ROLLBACK": "ROLLBACK",
 }
@@ -94,6 +77,10 @@ class PostgresConnection:
         self._under_way: asyncio.Task[Result] | None = None
         """A statement that was sent, and whose result the next one waits for."""
         self._changes = 0
+        self._failure: Exception | None = None
+        """What has made the transaction fail: of what is only sent, somebody else may hear."""
+        self._endings: list[Callable[[], object]] | None = None
+        """What is left for the end of a transaction beside others; None in one that is alone."""
         try:
             self._connect()
         except BaseException:
@@ -170,22 +157,44 @@ class PostgresConnection:
 
         With `shared`, be one of several that all share it. Raises `PostgresRefused` where another prevents that.
         """
-        self._holds = _TAKE_SHARED if shared else _TAKE
+        self._holds = locks.TAKE_SHARED if shared else locks.TAKE
         self._take(self._holds)
 
     def take_turn(self, name: str) -> bool:
         """Hold a name until `give_up_turn`, or the end of the connection; whether no other connection does."""
-        (taken,), *_ = self.execute(_TAKE_TURN, (name,)).fetchall()
+        (taken,), *_ = self.execute(locks.TAKE_TURN, (name,)).fetchall()
         return bool(taken)
 
     def give_up_turn(self, name: str) -> None:
         """Let others hold it."""
-        self.execute(_GIVE_UP_TURN, (name,))
+        self.execute(locks.GIVE_UP_TURN, (name,))
 
     def may_hold(self) -> bool:
         """Whether no other process serves from the store."""
-        (free,), *_ = self.execute(_FREE).fetchall()
+        (free,), *_ = self.execute(locks.FREE).fetchall()
         return bool(free)
+
+    def hold_partitions(self, numbers: Iterable[int]) -> None:
+        """Be the only transaction of these partitions until its end; it was begun with `BEGIN BESIDE`."""
+        self.execute(locks.HOLD_PARTITIONS, (json.dumps(list(numbers)),))
+
+    def hold_names(self) -> None:
+        """Be the only transaction that gives numbers to new names until its end."""
+        if self._endings is not None:
+            self.execute(locks.HOLD_NAMES)
+
+    def reserve_seqs(self, count: int) -> int:
+        """Reserve so many numbers of facts, which nobody else is given; returns the number before the first."""
+        ((before,),) = self.execute(locks.RESERVE_SEQS, (count,)).fetchall()
+        found: int = before
+        return found
+
+    def at_the_end(self, work: Callable[[], object]) -> None:
+        """Call a function that writes what all transactions write: before the commit, or now if no other goes on."""
+        if self._endings is None:
+            work()
+        else:
+            self._endings.append(work)
 
     def wait_at_most(self, seconds: float) -> None:
         """From now on, wait that long for other writers."""
@@ -215,18 +224,25 @@ class PostgresConnection:
     def _take(self, lock: str) -> None:
         if not self._answer(self._connection.fetchval(lock)):
             self._drop()
-            alone = lock == _TAKE
+            alone = lock == locks.TAKE
             advice = "stop it first" + ("" if alone else ", or start it with --role api or worker as well")
             raise PostgresRefused(RuntimeError(f"another bq-server serves from this store: {advice}"))
-        if lock == _TAKE_SHARED:
-            self._answer(self._connection.execute(_SHARE))
+        if lock == locks.TAKE_SHARED:
+            self._answer(self._connection.execute(locks.SHARE))
 
     def _control(self, sql: str, word: str) -> None:
         """Begin or end a transaction."""
         if sql.startswith("BEGIN"):
             self._again(lambda: self._begin(word))
             self._within = True
+            self._failure = None
+            self._endings = [] if sql == "BEGIN BESIDE" else None
             return
+        if sql == "COMMIT" and self._endings:
+            self.execute(locks.HOLD_END)
+            for work in self._endings:  # which may add more
+                work()
+        self._endings = None
         if sql == "ROLLBACK":
             self._forget()
         self._finish()
@@ -326,11 +342,13 @@ class PostgresConnection:
             raise
         except exceptions.PostgresError as error:
             code: str = getattr(error, "sqlstate", None) or ""
+            if code == _FAILED and self._failure is not None:
+                raise self._failure from error
             if code.startswith(_GONE):
                 self._drop()
-            if code.startswith(_PASSING) or code in _NOT_TO_BE_WRITTEN:
-                raise PostgresRefused(error) from error
-            raise
+            refused = code.startswith(_PASSING) or code in _NOT_TO_BE_WRITTEN
+            self._failure = PostgresRefused(error) if refused else error
+            raise self._failure from error
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         if self._apart is None:

@@ -220,7 +220,7 @@ JOIN fact_rows ON fact_rows.scope = scopes.scope AND fact_rows.idempotency_key =
 
 -- name: feed.head
 SELECT
-    greatest((SELECT max(seq) FROM facts), (SELECT seq FROM last_given WHERE name = 'facts')),
+    settled_seq(),
     greatest((SELECT max(notice) FROM notices), (SELECT seq FROM last_given WHERE name = 'notices'));
 
 -- name: feed.add_notice
@@ -522,6 +522,13 @@ RETURNING term;
 SELECT coalesce((SELECT number FROM wakes WHERE wakes.name = :memory), 0), EXISTS (
     SELECT 1 FROM leases
     WHERE leases.name = :name AND holder = :holder AND expires_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+);
+
+-- name: processes.is_permitted
+SELECT EXISTS (
+    SELECT 1 FROM leases AS given JOIN leases AS own ON own.holder = given.holder
+    WHERE given.name = :name AND given.holder = :holder AND given.term = :term AND own.name = :lease
+        AND own.expires_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 );
 
 -- name: processes.wake

@@ -1,12 +1,14 @@
 -- name: head()^
--- The place after all that is there: the seq and the notice given last, those of rows that were removed included.
+-- The place after all that is there: the seq and the notice given last, those of rows that were removed included. Up to
+-- that seq no fact is still to come.
 SELECT
     coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0),
     coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'notices'), 0);
 
--- name: facts_after(project, environment, seq, limit)
+-- name: facts_after(project, environment, seq, until, limit)
 SELECT * FROM fact_rows
-WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND seq > :seq
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    AND seq > :seq AND seq <= :until
 ORDER BY seq LIMIT :limit;
 
 -- name: notices_after(project, environment, notice, limit)

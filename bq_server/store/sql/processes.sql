@@ -50,6 +50,13 @@ SELECT coalesce((SELECT number FROM wakes WHERE wakes.name = :memory), 0), EXIST
         AND expires_at > CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
 );
 
+-- name: is_permitted(name, holder, term, lease)$
+SELECT EXISTS (
+    SELECT 1 FROM leases AS given JOIN leases AS own ON own.holder = given.holder
+    WHERE given.name = :name AND given.holder = :holder AND given.term = :term
+        AND own.name = :lease AND own.expires_at > CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+);
+
 -- name: number_of(name)$
 SELECT coalesce((SELECT number FROM wakes WHERE name = :name), 0);
 

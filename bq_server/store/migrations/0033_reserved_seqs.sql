@@ -1,0 +1,1 @@
+-- Transactions beside each other are for PostgreSQL: here one writes at a time.
