@@ -32,20 +32,27 @@ class StoreAccount:
         self.problem: str | None = None
         """That the store was set back since the start."""
 
-    async def start(self, counts: Counts) -> Loss | None:
-        """Compare, before anything else is done, and store what is lost."""
+    async def start(self, counts: Counts) -> bool:
+        """Compare, before anything else is done, and store what is lost; returns whether something is."""
         note, loss = self._counts.note, None
-        async with self._database.transaction() as connection:
+        async with self._database.transaction() as connection:  # which sees all that is committed
             seq = await connection.run(batch.seq_given_last)
             if seq < note.seq:  # a worker that ran for a while, and is to lead now
                 raise StoreUnavailable(SET_BACK_MEANWHILE)
             note.seq = seq
-            if (lost := counts.noted - note.seq) > 0:
-                loss = await self._keep(connection, lost, counts)
+        lost = counts.noted - note.seq
+        if lost <= 0:
+            return False
+        # The loss is known by its moment: a start that was killed before it lowered the note has stored it.
+        noticed_at = await self._counts.set_back_at(self._clock())
+        async with self._database.transaction() as connection:
+            stored = await losses.every(connection)
+            if not any(each.facts and each.noticed_at == noticed_at for each in stored):
+                loss = await self._keep(connection, lost, counts, noticed_at)
         if loss is not None:
             log.critical("store.set_back", what=loss.what, facts=lost, at_least=True, first=loss.first, last=loss.last)
-            await self._counts.put_note()
-        return loss
+        await self._counts.lower_note()
+        return True
 
     async def look(self, counts: Counts) -> None:
         """Compare with what the stream had noted a moment ago, and note how far the store is."""
@@ -70,10 +77,10 @@ class StoreAccount:
             self.problem = SET_BACK_MEANWHILE
             log.critical("store.set_back", what=self.problem, facts=lost, at_least=True)
 
-    async def _keep(self, connection: Connection, lost: int, counts: Counts) -> Loss:
+    async def _keep(self, connection: Connection, lost: int, counts: Counts, noticed_at: int) -> Loss:
         was = await losses.known(connection, self._place)
         first = FIRST_ID if was is None else was.oldest
         what = "the database was set back to an earlier moment"
-        loss = Loss(self._clock(), what, 0, first, counts.newest, at_least=True, facts=lost)
+        loss = Loss(noticed_at, what, 0, first, counts.newest, at_least=True, facts=lost)
         await losses.add(connection, loss)
         return loss

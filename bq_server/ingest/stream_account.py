@@ -76,8 +76,9 @@ class StreamAccount:
             self._losses = await losses.every(connection)
         self._saved = (self._known, tuple(self._losses))
         counts = await self._counts.now()
-        if (set_back := await self._store.start(counts)) is not None:
-            self._losses.append(set_back)
+        if await self._store.start(counts):
+            async with self._database.read() as connection:
+                self._losses = await losses.every(connection)
             self._saved = (None, tuple(self._losses))
             # It may have known another stream, or that nothing waited: neither says anything of this one.
             same = self._known is not None and self._known.epoch == counts.epoch

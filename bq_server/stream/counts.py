@@ -145,6 +145,23 @@ class StreamCounts:
         with asking():
             await self._client.hset(self._keys.counts, self.note.field, self.note.seq)
 
+    async def set_back_at(self, now: int) -> int:
+        """When it was first noticed that the store is behind its note: now, or by a start that did not come to an end.
+
+        Microseconds since the epoch, as `now` is.
+        """
+        with asking():
+            await self._client.hsetnx(self._keys.counts, self.note.set_back_field, now)
+            return int(await self._client.hget(self._keys.counts, self.note.set_back_field))
+
+    async def lower_note(self) -> None:
+        """Note how far a store is that was set back, once that is stored as a loss."""
+        with asking():
+            async with self._client.pipeline() as pipe:
+                pipe.hset(self._keys.counts, self.note.field, self.note.seq)
+                pipe.hdel(self._keys.counts, self.note.set_back_field)
+                await pipe.execute()
+
     async def adopt(self, messages: int) -> None:
         """Count these as well: somebody else has put them into the stream."""
         with asking():

@@ -12,6 +12,8 @@ class StoreNote(Struct):
 
     field: str
     """Its name in the hash of counts: the note of another installation means nothing here."""
+    set_back_field: str
+    """There, when it was noticed that the store is behind its note; absent once the note is lowered."""
     seq: int = 0
     """The highest seq that this process saw committed, or 0. It is what is noted next."""
 
@@ -22,4 +24,4 @@ class StoreNote(Struct):
 
 def note_of(installation_id: str) -> StoreNote:
     """The note of this installation's store."""
-    return StoreNote(f"facts:{installation_id}")
+    return StoreNote(f"facts:{installation_id}", f"set_back:{installation_id}")

@@ -11,8 +11,10 @@ from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.processor import Processor
-from bq_server.store import batch
-from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store import batch, losses
+from bq_server.store.database import Connection, Database, StoreUnavailable
+from bq_server.store.losses import Loss
+from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.store_note import note_of
 from tests.support.accounting_server import KEYS, OURS, OneServer, after_a_kill, started
 
@@ -68,6 +70,44 @@ async def test_a_store_that_is_set_back_is_noticed_once(server: OneServer) -> No
         assert await following.noticed() == [(0, True)]
         async with after_a_kill(following) as third:
             assert await third.noticed() == [(0, True)]
+
+
+@pytest.mark.parametrize("done", ["nothing", "the moment", "the loss"])
+async def test_a_start_that_is_killed_anywhere_leads_to_one_loss(
+    server: OneServer, monkeypatch: pytest.MonkeyPatch, done: str
+) -> None:
+    await server.accept(5)
+    await made(server, 5)
+    await set_back(server, 2)
+    killed = OneServer(server.client, server.database)
+
+    async def die(*_: object) -> None:
+        raise StreamUnavailable("killed")
+
+    async def die_once_done(connection: Connection, loss: Loss) -> None:
+        connection.after_commit(lambda: setattr(killed.counts, "_client", None))
+        await add(connection, loss)
+
+    add = losses.add
+    with monkeypatch.context() as changed:
+        match done:
+            case "nothing":
+                changed.setattr(killed.counts, "set_back_at", die)
+            case "the moment":
+                changed.setattr(losses, "add", die)
+            case "the loss":
+                changed.setattr(losses, "add", die_once_done)
+        with pytest.raises((StreamUnavailable, AttributeError)):
+            await killed.start()
+    async with after_a_kill(server) as following:
+        assert await following.noticed() == [(0, True)]
+        assert (await following.counts.now()).noted == 2
+        # As many facts later, and as many gone: another one.
+        await following.accept(3)
+        await made(following, 3)
+        await set_back(following, 2)
+        async with after_a_kill(following) as third:
+            assert await third.noticed() == [(0, True), (0, True)]
 
 
 async def test_a_store_that_is_set_back_meanwhile_is_a_loss_at_the_next_start(server: OneServer) -> None:
