@@ -22,8 +22,28 @@ MOST_ERRORS = 20
 LINE_LEVELS = 3
 """Levels that a line adds to the nesting of a request: the line itself, the fact, and a system fact's properties."""
 
-KINDS = {"bq_export": {"bq_server", "exported_at"}, "game": {"counts_after"}, "participant": set(), "fact": set()}
+CLOSED_SINCE = 2
+"""The format since which there is a closing line."""
+
+KINDS = {
+    "bq_export": {"bq_server", "exported_at"},
+    "game": {"counts_after"},
+    "participant": set(),
+    "fact": set(),
+    "end_of_export": set(),
+}
 """What a line may be, and what else belongs into it."""
+
+NO_END = FieldError(
+    "end_of_export",
+    "missing",
+    "is missing: the export was cut short. To import what is there, remove its first line, the one with bq_export",
+)
+
+UNCHECKED_END = (
+    "These lines have no end_of_export, which exports of bq-server 0.3.0 and newer end with: "
+    "nobody can tell whether they were cut short."
+)
 
 
 class _Line(BaseModel):
@@ -36,6 +56,13 @@ class HeaderLine(_Line):
     bq_export: int = Field(ge=1)
     bq_server: str
     exported_at: Timestamp
+
+
+class EndLine(_Line):
+    """The last line."""
+
+    lines: int = Field(ge=0)
+    """How many come before it; empty ones don't count."""
 
 
 class ParticipantLine(_Line):
@@ -81,6 +108,17 @@ class ExportedEnvironment(Struct):
     facts: list[FactLine] = field(default_factory=list)
     seen: dict[tuple[str, str], int] = field(default_factory=dict)
     """The line of each event id and idempotency key."""
+    format: int = 0
+    """As the header says; 0 if there is none."""
+    lines: int = 0
+    """How many were read before the closing one."""
+    closed: bool = False
+    """Whether the closing line was read."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is odd about it, in sentences."""
+        return [] if self.closed else [UNCHECKED_END]
 
 
 async def read_export(body: bytes, limits: Limits) -> ExportedEnvironment:
@@ -89,7 +127,6 @@ async def read_export(body: bytes, limits: Limits) -> ExportedEnvironment:
     exported = ExportedEnvironment()
     errors: list[FieldError] = []
     slices = TimeSlices()
-    first = True
     for number, line in enumerate(body.splitlines(), start=1):
         await slices.give_way()
         if not line.strip():
@@ -98,12 +135,15 @@ async def read_export(body: bytes, limits: Limits) -> ExportedEnvironment:
             document = from_json(line)
         except ValueError as error:
             errors.append(FieldError(f"line {number}", "json_invalid", f"is not JSON: {error}"))
+            exported.lines += 1
             continue
-        found = _read_line(document, number, exported, limits, first=first)
-        first = False
+        found = _read_line(document, number, exported, limits)
+        exported.lines += not exported.closed
         errors += [FieldError(f"line {number}: {each.field}", each.code, each.detail) for each in found]
         if len(errors) >= MOST_ERRORS:
             break
+    if exported.format >= CLOSED_SINCE and not exported.closed and not errors:
+        errors.append(NO_END)
     if not body.strip():
         errors.append(FieldError("body", "empty", "contains no lines: send the answer of GET /sandbox/export"))
     if errors:
@@ -111,10 +151,10 @@ async def read_export(body: bytes, limits: Limits) -> ExportedEnvironment:
     return exported
 
 
-def _read_line(
-    document: Any, number: int, exported: ExportedEnvironment, limits: Limits, *, first: bool
-) -> list[FieldError]:
+def _read_line(document: Any, number: int, exported: ExportedEnvironment, limits: Limits) -> list[FieldError]:
     """Add one line; returns what is wrong with it."""
+    if exported.closed:
+        return [FieldError("body", "misplaced", "comes after end_of_export")]
     kind = next((kind for kind in KINDS if isinstance(document, dict) and kind in document), None)
     if kind is not None and (other := next((name for name in document if name not in {kind, *KINDS[kind]}), None)):
         return [FieldError(other, "extra_forbidden", f"does not belong in a line with {kind}")]
@@ -125,6 +165,7 @@ def _read_line(
                 if header.bq_export > FORMAT:
                     detail = f"is format {header.bq_export}, and this bq-server reads formats up to {FORMAT}"
                     return [FieldError("bq_export", "too_new", detail)]
+                exported.format = header.bq_export
             case "game":
                 return _read_game(document, exported)
             case "participant":
@@ -134,11 +175,13 @@ def _read_line(
                 exported.facts.append(FactLine.model_validate(document["fact"]))
                 fact = exported.facts[-1]
                 return [*faults_of(document, limits), *_misshapen(fact), *_repeats(fact, number, exported.seen)]
+            case "end_of_export":
+                return _read_end(document, exported)
             case _:
                 return [FieldError("body", "unknown_line", f"must be an object with one of {', '.join(KINDS)}")]
     except ValidationError as error:
         return field_errors(error)
-    return [] if first else [FieldError("bq_export", "misplaced", "belongs into the first line")]
+    return [] if exported.lines == 0 else [FieldError("bq_export", "misplaced", "belongs into the first line")]
 
 
 def _read_game(document: dict[str, Any], exported: ExportedEnvironment) -> list[FieldError]:
@@ -152,6 +195,18 @@ def _read_game(document: dict[str, Any], exported: ExportedEnvironment) -> list[
         return [FieldError("counts_after", "int_type", "must give a number of facts for each definition")]
     exported.game, exported.counts_after = checked.game, counts
     return []
+
+
+def _read_end(document: dict[str, Any], exported: ExportedEnvironment) -> list[FieldError]:
+    exported.closed = True
+    lines = EndLine.model_validate(document["end_of_export"]).lines
+    if lines == exported.lines:
+        return []
+    detail = (
+        f"is {lines}, and {exported.lines} lines come before it: some were removed or added. "
+        "To import what is there, remove this line and the first one, with bq_export"
+    )
+    return [FieldError("end_of_export.lines", "miscounted", detail)]
 
 
 def _misshapen(fact: FactLine) -> list[FieldError]:

@@ -1,4 +1,7 @@
-"""A test environment as lines of JSON: a header, then the game, the participants, and the facts in order."""
+"""A test environment as lines of JSON: a header, the game, the participants, the facts in order, and how many lines.
+
+The last line tells an export that was cut short, wherever it was cut.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,8 +17,8 @@ from bq_server.store import environments, games, participants
 from bq_server.store.database import Database
 from bq_server.store.facts import StoredFact
 
-FORMAT = 1
-"""Incremented when older programs can't read the lines any more."""
+FORMAT = 2
+"""Incremented when older programs can't read the lines any more. Since 2 there is a closing line."""
 
 PAGE = 500
 
@@ -30,6 +33,14 @@ class Exporter:
 
     async def lines(self, scope: Scope) -> AsyncIterator[bytes]:
         """The lines, each with its line feed. Facts made while they are written may be missing."""
+        lines = 0
+        async for line in self._content(scope):
+            lines += 1
+            yield line
+        yield _line({"end_of_export": {"lines": lines}})
+
+    async def _content(self, scope: Scope) -> AsyncIterator[bytes]:
+        """The lines but for the closing one."""
         slices = TimeSlices()
         yield _line({"bq_export": FORMAT, "bq_server": self._version, "exported_at": self._now(scope)})
         async for line in self._game(scope):

@@ -67,7 +67,7 @@ class TestExportAndImport:
             bq.post("/sandbox/reset", {"game": True})
             set_clock(bq, now)
             answer = import_lines(bq, lines)
-            assert answer.json() == {"facts": 10, "participants": 2, "game": True}
+            assert answer.json() == {"facts": 10, "participants": 2, "game": True, "warnings": []}
             assert (state(bq), bq.participant("idle"), bq.get("/gamify/leaderboards/ever").json()) == whole
             again = [entry["amount"] for entry in bq.participant("user_123", "/points/transactions")["transactions"]]
             assert again == ledger
@@ -117,7 +117,7 @@ class TestExportAndImport:
     @pytest.mark.parametrize(("kind", "properties"), BEYOND_ALL_BOUNDS)
     def test_what_no_sum_and_no_calendar_takes_is_told(self, bq: Project, kind: str, properties: Json) -> None:
         bq.send_sync(buy())
-        head, *_, fact = export(bq)
+        head, *_, fact, _ = export(bq)
         bq.post("/sandbox/reset", {})
         wrong = {"fact": fact["fact"] | {"fact_type": f"system.{kind}", "properties": properties}}
         problem = check(import_lines(bq, [head, wrong]), Code.VALIDATION_FAILED)
@@ -126,7 +126,7 @@ class TestExportAndImport:
     @pytest.mark.parametrize("fact_id", ["", "f" * 256])
     def test_an_id_that_nobody_could_ask_for_is_refused(self, bq: Project, fact_id: str) -> None:
         bq.send_sync(buy())
-        head, *_, fact = export(bq)
+        head, *_, fact, _ = export(bq)
         bq.post("/sandbox/reset", {})
         problem = check(import_lines(bq, [head, {"fact": fact["fact"] | {"fact_id": fact_id}}]), Code.VALIDATION_FAILED)
         assert [each["field"] for each in problem["errors"]] == ["line 2: fact_id"]
@@ -158,3 +158,49 @@ class TestExportAndImport:
         content = "\n\r\n" + text.replace("\n", "\r\n\r\n")
         headers = {"Content-Type": "application/x-ndjson"}
         assert bq.request("POST", "/sandbox/import", content=content, headers=headers).json()["facts"] == 1
+
+    @pytest.mark.parametrize("kept", [1, 2, -1])
+    def test_one_that_was_cut_at_the_end_of_a_line_is_refused(self, bq: Project, kept: int) -> None:
+        bq.send_sync(buy())
+        lines = export(bq)
+        bq.post("/sandbox/reset", {})
+        problem = check(import_lines(bq, lines[:kept]), Code.VALIDATION_FAILED)
+        assert [each["code"] for each in problem["errors"]] == ["missing"]
+        assert "cut short" in problem["detail"]
+        assert bq.facts() == []
+        # As it says: without the first line, what is there can be imported.
+        if lines[1:kept]:
+            answer = import_lines(bq, lines[1:kept]).json()
+            assert "cut short" in answer["warnings"][0]
+
+    def test_one_from_which_a_line_was_removed_is_refused(self, bq: Project) -> None:
+        bq.send_sync(buy())
+        lines = export(bq)
+        assert lines[-1] == {"end_of_export": {"lines": len(lines) - 1}}
+        bq.post("/sandbox/reset", {})
+        problem = check(import_lines(bq, [*lines[:-2], lines[-1]]), Code.VALIDATION_FAILED)
+        assert [each["field"] for each in problem["errors"]] == [f"line {len(lines) - 1}: end_of_export.lines"]
+        assert bq.facts() == []
+
+    @pytest.mark.parametrize("end", [{}, {"lines": "2"}, {"lines": -1}, {"lines": 2, "x": 1}, 2, None])
+    def test_a_closing_line_that_counts_nothing_is_refused(self, bq: Project, end: object) -> None:
+        bq.send_sync(buy())
+        lines = export(bq)
+        bq.post("/sandbox/reset", {})
+        check(import_lines(bq, [*lines[:-1], {"end_of_export": end}]), Code.VALIDATION_FAILED)
+        assert bq.facts() == []
+
+    def test_nothing_may_follow_the_closing_line(self, bq: Project) -> None:
+        bq.send_sync(buy())
+        lines = export(bq)
+        bq.post("/sandbox/reset", {})
+        problem = check(import_lines(bq, lines + lines), Code.VALIDATION_FAILED)
+        assert {each["code"] for each in problem["errors"]} == {"misplaced"}
+
+    def test_an_export_of_an_older_version_is_imported_with_a_warning(self, bq: Project) -> None:
+        bq.send_sync(buy())
+        head, *middle, _ = export(bq)
+        bq.post("/sandbox/reset", {})
+        answer = import_lines(bq, [head | {"bq_export": 1, "bq_server": "0.2.0"}, *middle])
+        assert (answer.status_code, answer.json()["facts"]) == (200, 1)
+        assert "nobody can tell whether they were cut short" in answer.json()["warnings"][0]

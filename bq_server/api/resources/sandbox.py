@@ -230,7 +230,14 @@ class SandboxResource:
         exported = await read_export(body, self._parser.limits)
         async with self._turns.take(call.scope, DRAIN_SECONDS):
             imported = await self._importer.run(call.act("environment_imported"), call.scope, exported, DRAIN_SECONDS)
-        return json_response(ImportAnswer(facts=imported.facts, participants=imported.participants, game=imported.game))
+        return json_response(
+            ImportAnswer(
+                facts=imported.facts,
+                participants=imported.participants,
+                game=imported.game,
+                warnings=exported.warnings,
+            )
+        )
 
     @asynccontextmanager
     async def _drained(self, call: Call) -> AsyncIterator[None]:

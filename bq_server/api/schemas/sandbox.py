@@ -70,15 +70,17 @@ class ImportAnswer(BaseModel):
     facts: int
     participants: int = Field(description="Participants with their own line.")
     game: bool = Field(description="Whether the import included a game, which is now in force.")
+    warnings: list[str] = Field(description="What is odd about the lines; empty if nothing is.")
 
 
 class ExportLine(BaseModel):
-    """A line of an export: one of these. First a header, then game, participants, facts in order."""
+    """A line of an export: one of these. First a header, then game, participants, facts in order, and the end."""
 
     bq_export: int | None = Field(None, description="The format.")
     game: dict[str, Any] | None = Field(None, description="The current game, with `counts_after`.")
     participant: dict[str, Any] | None = Field(None, description="A participant's profile.")
     fact: dict[str, Any] | None = Field(None, description="A fact.")
+    end_of_export: dict[str, Any] | None = Field(None, description="The last line: how many `lines` come before it.")
 
 
 CLOCK_ANSWER: dict[str, Any] = {"now": "2026-04-02T09:00:00Z", "frozen": True, "real": False}
