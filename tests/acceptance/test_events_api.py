@@ -1,6 +1,7 @@
 """The three requests of the Events API, as its page shows them."""
 
 import re
+from collections.abc import Iterator
 
 from tests.support.client import Project
 
@@ -146,3 +147,31 @@ def test_the_events_of_a_participant_the_latest_first(bq: Project) -> None:
 def test_a_participant_with_a_slash_and_a_space(bq: Project) -> None:
     bq.send_sync(PURCHASE | {"participant_id": "a/b c?"})
     assert bq.get("/gamify/participants/a%2Fb%20c%3F/events").json()["total"] == 1
+
+
+TWICE = (
+    b'{"event_name": "first", "event_name": "last", "participant_id": "p", "idempotency_key": "%s", '
+    b'"properties": {"points": 1, "of": {"a": 1, "a": 2}, "points": 2}, "properties": {"points": 3, "points": 4}}'
+)
+
+
+def test_of_a_name_that_stands_twice_the_last_value_counts_whichever_way_it_is_sent(bq: Project) -> None:
+    def pieces(body: bytes) -> Iterator[bytes]:
+        yield from (body[:50], body[50:])  # what the lane leaves to others
+
+    as_json = {"Content-Type": "application/json"}
+    for path, body in (
+        ("/ingest/events", TWICE % b"lane"),
+        ("/ingest/events", pieces(TWICE % b"pieces")),
+        ("/ingest/events/sync", TWICE % b"sync"),
+        ("/ingest/events/batch", b'{"events": [], "events": [%s]}' % (TWICE % b"batch")),
+        ("/ingest/events/batch", pieces(b'{"events": [], "events": [%s]}' % (TWICE % b"batch in pieces"))),
+    ):
+        assert bq.request("POST", path, content=body, headers=as_json).is_success
+    bq.drain()
+    made = {fact["idempotency_key"]: (fact["event_name"], fact["properties"]) for fact in bq.facts()}
+    assert made.keys() == {"lane", "pieces", "sync", "batch", "batch in pieces"}
+    assert all(each == ("last", {"points": 4}) for each in made.values())
+    # Its repeat is the event as it was understood.
+    plain = {"event_name": "last", "participant_id": "p", "properties": {"points": 4}, "idempotency_key": "lane"}
+    assert bq.send(plain).headers["Idempotent-Replayed"] == "true"
