@@ -30,7 +30,7 @@ class Pipe(asyncio.Protocol):
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[asyncio.Transport] | None = None
         self._opened_by: Any = None
         """The stream that redis-py opened, kept while its transport is in use."""
         self._transport: asyncio.Transport | None = None
@@ -54,6 +54,8 @@ class Pipe(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection."""
+        if self._opening is not None:
+            self._opening.cancel()
         if self._transport is not None:
             self._transport.close()
 
@@ -61,9 +63,7 @@ class Pipe(asyncio.Protocol):
         transport = self._transport or await self._open()
         found = await self._answer(transport, command)
         for _ in range(TRIES):
-            # The server waits for what was written on the same connection: on another it would wait for nothing.
-            if self._transport is not transport:
-                raise Disconnected("the connection was closed")
+            # The server waits for what was written on the same connection, and for nothing on another: see `_answer`.
             if is_replicated(await self._answer(transport, WAIT)):
                 return found
         raise NotReplicated
@@ -72,6 +72,8 @@ class Pipe(asyncio.Protocol):
         return await self._answer(self._transport or await self._open(), command)
 
     async def _answer(self, transport: asyncio.Transport, command: Command) -> Any:
+        if transport is not self._transport:
+            raise Disconnected("the connection was closed")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         packed = hiredis.pack_command(cast("Any", command))
@@ -98,21 +100,43 @@ class Pipe(asyncio.Protocol):
             transport.abort()  # its answer must not be taken for a later command's
 
     async def _open(self) -> asyncio.Transport:
-        async with self._opening:
-            if self._transport is None:
-                pool: Any = self._client.connection_pool
-                connection = pool.make_connection()
-                try:
-                    await connection.connect()
-                except RuntimeError as error:  # uvloop's, where the server closes it while something is sent
-                    raise Disconnected("the connection was closed") from error
-                # redis-py has no public way to lend its transport, so the whole stream is taken from it.
-                stream, connection._writer, connection._reader = connection._writer, None, None  # noqa: SLF001
-                self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE, replyError=ResponseError)
-                self._opened_by = stream
-                self._transport = cast("asyncio.Transport", stream.transport)
-                self._transport.set_protocol(self)
-            return self._transport
+        """The connection, opened once for all who wait for it.
+
+        A server that stopped accepts a connection and says nothing on it. Whoever waits gives up as on an answer; the
+        opening goes on, since finding a primary may take longer than that.
+        """
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._connect(), name="stream-connection")
+            self._opening.add_done_callback(self._end_opening)
+        done, _ = await asyncio.wait({self._opening}, timeout=APPEND_TIMEOUT)
+        for opening in done:
+            if opening.cancelled():
+                raise Disconnected("the connection was closed")
+            return opening.result()
+        raise TimedOut(f"no connection within {APPEND_TIMEOUT:g} s")
+
+    def _end_opening(self, opening: asyncio.Task[asyncio.Transport]) -> None:
+        self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # which nobody may wait for any more
+
+    async def _connect(self) -> asyncio.Transport:
+        pool: Any = self._client.connection_pool
+        connection = pool.make_connection()
+        try:
+            await connection.connect()
+        except RuntimeError as error:  # uvloop's, where the server closes it while something is sent
+            raise Disconnected("the connection was closed") from error
+        except asyncio.CancelledError:
+            await connection.disconnect(nowait=True)
+            raise
+        # redis-py has no public way to lend its transport, so the whole stream is taken from it.
+        stream, connection._writer, connection._reader = connection._writer, None, None  # noqa: SLF001
+        self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE, replyError=ResponseError)
+        self._opened_by = stream
+        self._transport = cast("asyncio.Transport", stream.transport)
+        self._transport.set_protocol(self)
+        return self._transport
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""

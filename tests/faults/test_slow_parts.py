@@ -88,6 +88,36 @@ async def test_a_stream_server_that_stopped_is_not_waited_for(valkey: EmbeddedVa
         pipe.close()
 
 
+async def test_a_stream_server_that_accepts_connections_and_is_silent_is_not_waited_for() -> None:
+    """As one that stopped: the kernel accepts. The client's own limit is longer, here by far."""
+    connections = []
+    silent = await asyncio.start_server(lambda *streams: connections.append(streams), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with silent, connect(f"redis://127.0.0.1:{port}/0", timeout=3600) as client, asyncio.timeout(60):
+        pipe = Pipe(client)
+        refused = await asyncio.gather(*(pipe.run(ECHO, [], ["1"]) for _ in range(3)), return_exceptions=True)
+        assert [str(each) for each in refused] == [f"no connection within {APPEND_TIMEOUT:g} s"] * 3
+        assert len(connections) == 1, "they wait together, not one after the other"
+        pipe.close()
+        for _, writer in connections:
+            writer.close()
+
+
+async def test_a_connection_that_is_opened_late_is_used(valkey: EmbeddedValkey) -> None:
+    async with connect(valkey.url) as client:
+        pid = int((await client.info("server"))["process_id"])
+        pipe = Pipe(client)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(TimedOut):
+                await pipe.run(ECHO, [], ["1"])
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert await pipe.run(ECHO, [], ["2"]) == b"2"
+        assert len(await client.client_list()) == 2
+        pipe.close()
+
+
 async def test_an_answer_that_came_while_the_server_was_busy_is_taken(valkey: EmbeddedValkey) -> None:
     async with connect(valkey.url) as client:
         pipe = Pipe(client)
