@@ -1,4 +1,4 @@
-"""The hash slot of the stream is moved to another primary of its cluster while events are sent."""
+"""The hash slot of the stream is moved to another primary of its cluster, and another slot's primary is killed."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +9,8 @@ from tests.faults.test_failover import keys_of_facts, readiness, until_nothing_w
 from tests.support.client import event
 from tests.support.keyed_senders import KeyedSenders
 from tests.support.process import ServerProcess, run, until
-from tests.support.stream_cluster import SLOT, StreamCluster, command, node_id, stream_cluster
+from tests.support.store import of_a_file
+from tests.support.stream_cluster import OTHER_NAME, SLOT, StreamCluster, command, node_id, stream_cluster
 from tests.support.valkey import Valkey
 
 Move = Callable[[StreamCluster, Valkey, Valkey], None]
@@ -62,6 +63,30 @@ def test_while_a_slot_is_on_its_way_events_are_refused_and_it_is_said(data_dir: 
         command(target, "CLUSTER", "SETSLOT", SLOT, "STABLE")
         command(cluster.primary, "CLUSTER", "SETSLOT", SLOT, "STABLE")
         until("an event is accepted", lambda: server.request("POST", "/ingest/events", json=event()).status_code == 202)
+
+
+@of_a_file
+def test_a_queue_on_another_primary_goes_on_when_one_is_killed(
+    data_dir: Path, tmp_path: Path, cluster: StreamCluster
+) -> None:
+    durable = ("--durability", "replica")
+    with (
+        ServerProcess(data_dir, "--redis-url", cluster.url, *durable) as server,
+        ServerProcess(tmp_path / "other", "--redis-url", cluster.url_of(OTHER_NAME), *durable) as other,
+    ):
+        ours, theirs = KeyedSenders(server), KeyedSenders(other)
+        with ours.sending(), theirs.sending():
+            until("both accept", lambda: min(len(ours.accepted), len(theirs.accepted)) >= 100)
+            refused = theirs.refused  # a replica may have been late
+            cluster.kill_primary()
+            until("ours are refused", lambda: ours.refused)
+            before = len(theirs.accepted)
+            cluster.until_promoted()
+            until("theirs went on", lambda: len(theirs.accepted) >= before + 100)
+            before = len(ours.accepted)
+            until("ours are accepted again", lambda: len(ours.accepted) >= before + 100, seconds=60)
+        # One may be late for its replica; where all slots must be covered, dozens are refused.
+        assert 50 * (theirs.refused - refused) < ours.refused
 
 
 def test_a_node_of_a_cluster_is_no_stream_server_by_itself(data_dir: Path, cluster: StreamCluster) -> None:

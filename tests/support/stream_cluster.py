@@ -16,8 +16,13 @@ from tests.support.valkey import PASSWORD, Valkey, free_port, valkey
 SLOT = key_slot(f"{{{NAME}}}".encode())
 """Of all keys of the server under test."""
 
+OTHER_NAME = next(name for name in map("other{}".format, range(9)) if key_slot(f"{{{name}}}".encode()) < SLOT // 2)
+"""Of a queue whose slot another primary has."""
+
 CLUSTERED = (
     *("--cluster-enabled", "yes", "--cluster-node-timeout", "2000"),
+    # Slots go on that still have a primary.
+    *("--cluster-require-full-coverage", "no"),
     # However long a replica was held up, it may be promoted; and no primary gives one of two away to another.
     *("--cluster-replica-validity-factor", "0", "--cluster-migration-barrier", "2"),
 )
@@ -37,8 +42,12 @@ class StreamCluster(ReplicatedStream):
 
     @property
     def url(self) -> str:
+        return self.url_of(NAME)
+
+    def url_of(self, name: str) -> str:
+        """Under which a server finds the primary of the slot of a queue of this name."""
         # Where nobody is, and a node that will be gone: whoever connects learns of the others from it.
-        return f"redis+cluster://default:{PASSWORD}@127.0.0.1:1,127.0.0.1:{self.primary.port}/{NAME}"
+        return f"redis+cluster://default:{PASSWORD}@127.0.0.1:1,127.0.0.1:{self.primary.port}/{name}"
 
     @property
     def nodes(self) -> Sequence[Valkey]:
@@ -52,9 +61,9 @@ class StreamCluster(ReplicatedStream):
         return min(len(self._serving(each)) - 1 for each in self.nodes)
 
     def _serving(self, node: Valkey) -> Sequence[Any]:
-        """The nodes of our slot, the primary first, as this node knows them; it doesn't name those it thinks gone."""
+        """The nodes of our slot, the primary first, as this node knows them by now; it doesn't name those it thinks gone."""
         ranges: Any = command(node, "CLUSTER", "SLOTS")
-        return next(nodes for first, last, *nodes in ranges if first <= SLOT <= last)
+        return next((nodes for first, last, *nodes in ranges if first <= SLOT <= last), ())
 
     def move_slot_key_by_key(self, source: Valkey, target: Valkey) -> None:
         """As one does it by hand, and as tools do where the servers are older."""
@@ -132,4 +141,5 @@ def _knows(node: Valkey) -> int:
 
 
 def _is_up(node: Valkey) -> bool:
-    return "cluster_state:ok" in command(node, "CLUSTER", "INFO").decode()
+    about = command(node, "CLUSTER", "INFO").decode()
+    return "cluster_state:ok" in about and f"cluster_slots_ok:{REDIS_CLUSTER_HASH_SLOTS}\r" in about
