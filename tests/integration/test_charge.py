@@ -97,7 +97,7 @@ async def test_an_older_term_comes_too_late(client: Any) -> None:
     await new.take(3)
     assert await new.settle(["1-1"], []) == Count("", 1)
     assert await client.hgetall(KEYS.counts) == {b"settled": b"1"}
-    assert await new.settle(["1-2"], ["1-3"], StoreNote("facts:inst_1", 7)) == Count("", 2)
+    assert await new.settle(["1-2"], ["1-3"], StoreNote("facts:inst_1", "set_back:inst_1", 7)) == Count("", 2)
     assert await client.hget(KEYS.counts, "facts:inst_1") == b"7"
 
 
