@@ -61,7 +61,7 @@ class StreamCluster(ReplicatedStream):
         return min(len(self._serving(each)) - 1 for each in self.nodes)
 
     def _serving(self, node: Valkey) -> Sequence[Any]:
-        """The nodes of our slot, the primary first, as this node knows them by now; it doesn't name those it thinks gone."""
+        """The nodes of our slot, the primary first, as this node knows them; it names none that it thinks gone."""
         ranges: Any = command(node, "CLUSTER", "SLOTS")
         return next((nodes for first, last, *nodes in ranges if first <= SLOT <= last), ())
 
