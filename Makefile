@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compi
 # Tests start servers by the hundred. Where nothing compiled may be kept, each compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve test test-all test-server test-harness test-stores test-browser console mutants lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
+.PHONY: help serve test test-all test-server test-harness test-stores test-browser console mutants lint audit-packages site lock load bench bench-processing bench-workers wrk fastify clients binary binary-compare binary-report test-binary clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +73,9 @@ bench: $(VENV)/dev.stamp wrk fastify  ## limits, peers and this server side by s
 
 bench-processing: $(VENV)/dev.stamp  ## what a fact costs; ARGS=--quick, or ARGS="--only size" for one part
 	@exec $(BIN)/python -m loadtests.processing_cost $(ARGS)
+
+bench-workers: $(VENV)/dev.stamp  ## how fast one worker and two drain the same backlog, in turns; ARGS="--workers 1 2 3"
+	@exec $(BIN)/python -m loadtests.workers $(ARGS)
 
 # The closed-loop generator of the bench, from Debian where it is missing; elsewhere the bench says what it lacks.
 wrk:

@@ -41,6 +41,25 @@ class _Trial(Struct):
     first_failed_at: int = 0
 
 
+class MessageBatch(Struct):
+    """Messages that were read together."""
+
+    entries: Sequence[StreamEntry]
+    results: list[EntryResult]
+    """What became of each."""
+    events: dict[int, Event]
+    """Those that can be read, by position."""
+    began: int
+    """When, in microseconds since the epoch, UTC."""
+
+
+def verdict_on(outcome: Outcome) -> str | None:
+    """Why a message that was processed can't be what its sender wanted; None where it is settled."""
+    if isinstance(outcome, Conflict):
+        return f"its idempotency key belongs to another event, which is fact {outcome.fact.fact_id}"
+    return None
+
+
 class MessageProcessor:
     """Processes messages, and remembers why the waiting ones have failed."""
 
@@ -51,28 +70,47 @@ class MessageProcessor:
         self._clock = clock
         self._trials: dict[str, _Trial] = {}
 
+    workers = 1
+    """How many work on a batch."""
+
     async def process(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
         """Turn the messages into facts; returns what became of each.
 
         Raises `StoreUnavailable` if nothing can be processed; whatever was processed takes no effect twice.
         """
-        results: list[EntryResult] = [None] * len(entries)
-        events: dict[int, Event] = {}
+        batch = await self.read(entries)
+        await self.process_events(batch, list(batch.events))
+        return batch.results
+
+    async def read(self, entries: Sequence[StreamEntry]) -> MessageBatch:
+        """Read the messages; of one that can't be read, the result is there at once."""
+        batch = MessageBatch(entries, [None] * len(entries), {}, self._clock())
         slices = TimeSlices()
         for position, entry in enumerate(entries):
             await slices.give_way()
             try:
-                events[position] = Event.from_payload(entry.payload, entry.known_as)
+                batch.events[position] = Event.from_payload(entry.payload, entry.known_as)
             except (ValueError, TypeError) as error:
-                results[position] = f"it can't be read: {error}"
-        began = self._clock()
-        outcomes = await self._processor.process_many(list(events.values()))
-        for position, outcome in zip(events, outcomes, strict=True):
-            results[position] = self._result(entries[position].known_as, outcome)
-            if self._tracer is not None:
-                failed = repr(outcome) if isinstance(outcome, Exception) else ""
-                self._tracer.processed(events[position], began, failed)
-        return results
+                batch.results[position] = f"it can't be read: {error}"
+        return batch
+
+    async def process_events(self, batch: MessageBatch, positions: Sequence[int]) -> None:
+        """Process the events at these positions, and note what became of each. Raises as `process` does."""
+        outcomes = await self._processor.process_many([batch.events[position] for position in positions])
+        for position, outcome in zip(positions, outcomes, strict=True):
+            self._note(batch, position, self._result(batch.entries[position].known_as, outcome), outcome)
+
+    def settle(self, batch: MessageBatch, positions: Sequence[int], verdicts: Sequence[str | None]) -> None:
+        """Note what was found of the events at these positions, which were processed elsewhere."""
+        for position, verdict in zip(positions, verdicts, strict=True):
+            self._trials.pop(batch.entries[position].known_as, None)
+            self._note(batch, position, verdict)
+
+    def _note(self, batch: MessageBatch, position: int, result: EntryResult, outcome: object = None) -> None:
+        batch.results[position] = result
+        if self._tracer is not None:
+            failed = repr(outcome) if isinstance(outcome, Exception) else ""
+            self._tracer.processed(batch.events[position], batch.began, failed)
 
     def _result(self, message_id: str, outcome: Outcome | Exception) -> EntryResult:
         if isinstance(outcome, Exception):
@@ -82,9 +120,7 @@ class MessageProcessor:
                 del self._trials[message_id]
             return result
         self._trials.pop(message_id, None)
-        if isinstance(outcome, Conflict):
-            return f"its idempotency key belongs to another event, which is fact {outcome.fact.fact_id}"
-        return None
+        return verdict_on(outcome)
 
     def _after(self, trial: _Trial, message_id: str, error: Exception) -> EntryResult:
         """The result of a failure, given the previous ones."""

@@ -26,6 +26,7 @@ from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
 from bq_server.privacy.eraser import Eraser
+from bq_server.processing.available_workers import AvailableWorkers
 from bq_server.processing.broken_streaks import StreakWatch
 from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.processing.compiled_games import Games
@@ -35,18 +36,21 @@ from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.game_file import GameFile
 from bq_server.processing.group_rewarder import GroupRewarder
 from bq_server.processing.message_batch import MessageProcessor
+from bq_server.processing.permits import Permits
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Processor
 from bq_server.processing.recipient_refold import RecipientRefold
 from bq_server.processing.refold_job import RefoldJob
+from bq_server.processing.share_worker import ShareWorker
+from bq_server.processing.shared_batch import SharedMessages
 from bq_server.runtime.streams_used import place_of
 from bq_server.sandbox.clocks import SandboxClocks
 from bq_server.sandbox.drain import LOOK_SECONDS, Drain
 from bq_server.sandbox.exporter import Exporter
 from bq_server.sandbox.importer import Importer
 from bq_server.sandbox.resetter import Resetter
-from bq_server.server.lifecycle import accounting, background, consuming, whereabouts
-from bq_server.server.peers import POLL_SECONDS, Peers, in_charge, place_of_process
+from bq_server.server.lifecycle import accounting, background, consuming, helping, whereabouts
+from bq_server.server.peers import LEASE, POLL_SECONDS, Peers, in_charge, place_of_process
 from bq_server.server.rooms import (
     DeliveryRoom,
     IntakeRoom,
@@ -72,11 +76,11 @@ from bq_server.stream.consumer_group import ConsumerGroup
 from bq_server.stream.counts import StreamCounts, Totals
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
-from bq_server.stream.entries import Handler
 from bq_server.stream.erasure import StreamErasure
 from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.replicas import Replicas, require_use
+from bq_server.stream.shares import Shares
 from bq_server.stream.store_note import note_of
 from bq_server.stream.writer import Writer
 
@@ -166,11 +170,12 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     caps = CatalogCaps(site.settings.max_event_names, site.settings.max_event_properties)
     processor = Processor(store.database, site.ids, store.clocks, games, caps, stream.note)
     processor.start_thread()
-    handler = MessageProcessor(processor, site.clock, tracer).process
+    messages = MessageProcessor(processor, site.clock, tracer)
     dead = DeadMessages(store.database, stream.letters, store.clocks)
     sole = site.sole
     await sole.start(partial(background, dead.run))
-    consumer = await _start_consumer(site, store, stream, handler, dead)
+    shared = await _share_batches(site, store, stream, messages, processor)
+    consumer = await _start_consumer(site, store, stream, shared or messages, dead)
     streaks = StreakWatch(store.database, games, store.clocks)
     await sole.start(partial(background, streaks.run))
     expirer = PointsExpirer(store.database, games, store.clocks, processor, site.ids)
@@ -189,8 +194,28 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     )
 
 
+async def _share_batches(
+    site: Site, store: StoreRoom, stream: StreamRoom, messages: MessageProcessor, processor: Processor
+) -> SharedMessages | None:
+    """Of several workers, have the one that leads share batches out, and the others process their parts."""
+    peers, url = store.peers, site.settings.redis_url
+    if peers is None or peers.role != "worker" or url is None:
+        return None
+    client = await site.stack.enter_async_context(connect(url.get_secret_value(), timeout=READ_TIMEOUT))
+    shares = Shares(client, stream.keys, peers.process_id)
+    permits = Permits(await store.database.connect_apart(), peers.process_id, LEASE)
+    shared = SharedMessages(messages, processor, shares, permits, AvailableWorkers(peers.other_workers), stream.note)
+    await site.sole.start(shared.leading)
+    await site.stack.enter_async_context(helping(ShareWorker(processor, shares, lambda: peers.term is not None)))
+    return shared
+
+
 async def _start_consumer(
-    site: Site, store: StoreRoom, stream: StreamRoom, handler: Handler, dead: DeadMessages
+    site: Site,
+    store: StoreRoom,
+    stream: StreamRoom,
+    messages: MessageProcessor | SharedMessages,
+    dead: DeadMessages,
 ) -> Consumer:
     name, peers = site.ids.new("consumer"), store.peers
     charge = None if peers is None else Charge(stream.reading, stream.keys, name)
@@ -198,7 +223,15 @@ async def _start_consumer(
         await site.sole.start(partial(in_charge, charge, peers))
     group = ConsumerGroup(stream.reading, stream.keys, name, charge, stream.note)
     letters = DeadLetters(stream.reading, stream.keys, charge)
-    consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, announced=dead.announced)
+    consumer = Consumer(
+        group,
+        letters,
+        messages.process,
+        clock=site.clock,
+        totals=stream.totals,
+        announced=dead.announced,
+        workers=lambda: messages.workers,
+    )
     await site.sole.start(partial(consuming, consumer))
     return consumer
 

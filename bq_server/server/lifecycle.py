@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from bq_server.concurrency.supervision import keep_running
 from bq_server.ingest.stream_account import StreamAccount
+from bq_server.processing.share_worker import ShareWorker
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import StreamUnavailable
@@ -57,6 +58,17 @@ async def consuming(consumer: Consumer) -> AsyncIterator[None]:
         yield
     finally:
         consumer.stop()
+        await task
+
+
+@asynccontextmanager
+async def helping(worker: ShareWorker) -> AsyncIterator[None]:
+    """Process what the worker that leads hands out; on exit let it finish what it has."""
+    task = asyncio.create_task(worker.run(), name="share worker")
+    try:
+        yield
+    finally:
+        worker.stop()
         await task
 
 

@@ -117,6 +117,11 @@ class Peers:
         """Those that were not heard of for a while, and did not leave."""
         return [each for each in self.known if each.silent_seconds > LEASE_SECONDS]
 
+    def other_workers(self) -> Mapping[str, float]:
+        """When each other worker was last heard of, by the event loop's clock, by its process id."""
+        others = [each for each in self.known if each.role == "worker" and each.process_id != self.process_id]
+        return {each.process_id: self._reported - each.silent_seconds for each in others}
+
     async def caution(self) -> str | None:
         """What an operator should know of the other processes, or None."""
         if self.trouble is not None:

@@ -19,6 +19,9 @@ _queries = load("processes", "sqlite3")
 MEMORY = "memory"
 """Woken under this name by a change of what every process keeps in memory: clocks, eras, keys, integers of names."""
 
+PERMITS = "share/"
+"""How the names of permits begin, before the id of the worker's process."""
+
 
 class Agreement(Protocol):
     """What makes the transactions of several processes agree."""
@@ -98,6 +101,26 @@ def take_lease(connection: Any, name: str, holder: str, seconds: float) -> int |
 def give_up_lease(connection: Any, name: str, holder: str) -> None:
     """Let another take it at once."""
     _queries.give_up_lease(connection, name=name, holder=holder)
+
+
+def grant_permit(connection: Any, process_id: str, holder: str, term: int, lease: str) -> Permit | None:
+    """Let a worker make facts of what this holder of the lease gives it; None where the holder doesn't have the lease.
+
+    It replaces the permit that the worker had.
+    """
+    permit = Permit(name=PERMITS + process_id, holder=holder, term=term)
+    granted = _queries.grant_permit(connection, name=permit.name, holder=holder, term=term, lease=lease)
+    return None if granted is None else permit
+
+
+def revoke_permit(connection: Any, permit: Permit) -> None:
+    """Let no transaction that begins from now on rely on it."""
+    _queries.revoke_permit(connection, **asdict(permit))
+
+
+def revoke_permits(connection: Any, holder: str, lease: str) -> None:
+    """Revoke those of all leaders before this holder of the lease; nothing where the holder doesn't have it."""
+    _queries.revoke_permits(connection, begin=PERMITS, holder=holder, lease=lease)
 
 
 def standing(connection: Any, lease: str, holder: str) -> tuple[int, bool]:

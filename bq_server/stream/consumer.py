@@ -6,15 +6,15 @@ at once.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from typing import Any
 
 import structlog
 from msgspec import Struct
 from redis.exceptions import ResponseError
 
 from bq_server.clock import Clock
+from bq_server.concurrency.interruption import answer_unless
 from bq_server.concurrency.notifier import Notifier
 from bq_server.concurrency.supervision import pause
 from bq_server.metrics.counts import ConsumerCounts
@@ -27,7 +27,12 @@ from bq_server.stream.entries import EntryResult, Handler, NotNow, StreamEntry
 log = structlog.get_logger("bq_server.stream.consumer")
 
 BACKLOG_BATCH = 500
-"""Most messages handed over at once while there is a backlog. They are one transaction, processed in groups."""
+"""Most messages handed over at once while there is a backlog. They are one transaction, processed in groups.
+
+Where several workers process them, there may be so many for each, as long as they are small."""
+
+BACKLOG_BYTES = 8 << 20
+"""What they may have in all, where there are more of them than for one worker."""
 
 STALE_SECONDS = 10.0
 """A consumer that has finished neither a batch nor an empty read for this long is stuck."""
@@ -43,8 +48,6 @@ MOST_DELIVERIES = 20
 
 OTHERS_SECONDS = 2.0
 """How often to look for what was delivered to another consumer: only where there may be one."""
-
-CANCEL_AGAIN_SECONDS = 0.05
 
 MOST_DEFERRED = 10_000
 """Messages that may wait for a retry while others are read; beyond it, no more are read until some are settled."""
@@ -96,14 +99,19 @@ class Consumer:
         clock: Clock,
         totals: Totals | None = None,
         announced: Announcing = lambda _: nullcontext(),
+        workers: Callable[[], int] = lambda: 1,
     ) -> None:
-        """`announced`: in it messages become dead letters, perhaps only after several times."""
+        """`announced`: in it messages become dead letters, perhaps only after several times.
+
+        `workers`: how many process a batch at the same time.
+        """
         self._group = group
         self._dead_letters = dead_letters
         self._handle = handle
         self._clock = clock
         self._totals = totals or Totals()
         self._announced = announced
+        self._workers = workers
         self._rejected: dict[StreamEntry, str] = {}
         """Messages that must become dead letters, with the reasons."""
         self._deferred = DeferredMessages(clock)
@@ -224,16 +232,8 @@ class Consumer:
             return await self._group.read(block=False)
         if self._stopped.done():  # what it read would only be left pending
             return []
-        read: asyncio.Future[Any] = asyncio.ensure_future(self._group.read(block=True))
-        await asyncio.wait([read, self._stopped], return_when=asyncio.FIRST_COMPLETED)
-        if not read.done():
-            # It may have been answered nevertheless: its messages stay pending and are taken over at the next start.
-            while not read.done():  # `wait_for` of Python 3.11, in the client, may lose one that comes as it sends
-                read.cancel()
-                await asyncio.wait({read}, timeout=CANCEL_AGAIN_SECONDS)
-            return []
-        entries: list[StreamEntry] = read.result()
-        return entries
+        # It may have been answered nevertheless: its messages stay pending and are taken over at the next start.
+        return await answer_unless(self._stopped, self._group.read(block=True)) or []
 
     async def _next_batch(self, *, block: bool) -> list[StreamEntry]:
         """The batch that was read ahead, otherwise as `_read`."""
@@ -251,10 +251,12 @@ class Consumer:
     async def _read_backlog(self) -> list[StreamEntry]:
         """A larger batch, if there is that much."""
         entries: list[StreamEntry] = []
-        while len(entries) < BACKLOG_BATCH and not self._stopped.done():
+        most, size = BACKLOG_BATCH * self._workers(), 0
+        while len(entries) < most and not self._stopped.done():
             more = await self._read(block=False)
             entries += more
-            if len(more) < BATCH:
+            size += sum(len(entry.payload) for entry in more)
+            if len(more) < BATCH or (size > BACKLOG_BYTES and len(entries) >= BACKLOG_BATCH):
                 break
         return entries
 

@@ -42,6 +42,14 @@ class StreamKeys:
         """Which of several consumers is in charge, after the term of its lease."""
         return self._named("charge")
 
+    def share(self, process_id: str) -> str:
+        """A list: the part of a batch that the worker in this process is to process."""
+        return self._named(f"share:{process_id}")
+
+    def answers(self, process_id: str) -> str:
+        """A list: what came of the parts that the leading worker in this process has handed out."""
+        return self._named(f"answers:{process_id}")
+
     def claim(self, project: str, environment: str, idempotency_key: str, resets: int = 0) -> str:
         """The claim on an idempotency key in an environment that was reset so often."""
         era = f"~{resets}" if resets else ""

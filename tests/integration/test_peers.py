@@ -167,6 +167,20 @@ async def test_an_environment_is_had_by_one_process_at_a_time(store_url: str) ->
             pass
 
 
+async def test_a_worker_knows_when_the_others_were_heard_of(store_url: str) -> None:
+    async with joined(store_url, "one") as one, joined(store_url, "other") as other, joined(store_url, "api", "api"):
+        await one.peers._report()
+        began = asyncio.get_running_loop().time()
+        await other.peers._report()
+        await one.peers._report()
+        ((process_id, heard_at),) = one.peers.other_workers().items()
+        assert process_id == other.peers.process_id
+        assert began - 1 < heard_at <= asyncio.get_running_loop().time()
+        await other.peers.leave()
+        await one.peers._report()
+        assert one.peers.other_workers() == {}
+
+
 async def test_one_that_is_gone_is_told_until_it_is_back(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with joined(store_url, "one", "api") as one, joined(store_url, "worker") as worker:
         await one.peers._report()

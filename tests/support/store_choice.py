@@ -44,6 +44,7 @@ ALSO_OVER_POSTGRESQL = {
     "integration/test_messages",
     "integration/test_outbox",
     "integration/test_participants_page",
+    "integration/test_permits",
     "integration/test_points_expiry",
     "integration/test_rankings",
     "integration/test_recipients",

@@ -496,7 +496,7 @@ ON CONFLICT (process_id) DO UPDATE SET knows = excluded.knows, heard_at = exclud
 
 -- name: processes.every_process
 SELECT process_id, place, role, knows, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - heard_at,
-    EXISTS (SELECT 1 FROM leases WHERE leases.holder = processes.process_id)
+    EXISTS (SELECT 1 FROM leases WHERE leases.holder = processes.process_id AND leases.expires_at > 0)
 FROM processes ORDER BY started_at, process_id;
 
 -- name: processes.remove_long_lost
@@ -529,6 +529,22 @@ SELECT EXISTS (
     SELECT 1 FROM leases AS given JOIN leases AS own ON own.holder = given.holder
     WHERE given.name = :name AND given.holder = :holder AND given.term = :term AND own.name = :lease
         AND own.expires_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+);
+
+-- name: processes.grant_permit
+INSERT INTO leases (name, holder, term, expires_at)
+SELECT :name, :holder::text, :term::bigint, 0 FROM leases AS led
+WHERE led.name = :lease AND led.holder = :holder::text
+    AND led.expires_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = excluded.term
+RETURNING term;
+
+-- name: processes.revoke_permits
+DELETE FROM leases
+WHERE starts_with(name, :begin::text) AND EXISTS (
+    SELECT 1 FROM leases AS led
+    WHERE led.name = :lease AND led.holder = :holder
+        AND led.expires_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 );
 
 -- name: processes.wake

@@ -16,7 +16,7 @@ DELETE FROM processes WHERE process_id = :process_id;
 -- name: every_process()
 SELECT process_id, place, role, knows,
     CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER) - heard_at,
-    EXISTS (SELECT 1 FROM leases WHERE leases.holder = processes.process_id)
+    EXISTS (SELECT 1 FROM leases WHERE leases.holder = processes.process_id AND leases.expires_at > 0)
 FROM processes ORDER BY started_at, process_id;
 
 -- name: remove_long_lost(silence)!
@@ -71,3 +71,22 @@ ON CONFLICT (name) DO UPDATE SET number = excluded.number;
 
 -- name: woken_after(number)
 SELECT name, number FROM wakes WHERE number > :number;
+
+-- name: grant_permit(name, holder, term, lease)$
+INSERT INTO leases (name, holder, term, expires_at)
+SELECT :name, :holder, :term, 0 FROM leases AS led
+WHERE led.name = :lease AND led.holder = :holder
+    AND led.expires_at > CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = excluded.term
+RETURNING term;
+
+-- name: revoke_permit(name, holder, term)!
+DELETE FROM leases WHERE name = :name AND holder = :holder AND term = :term;
+
+-- name: revoke_permits(begin, lease, holder)!
+DELETE FROM leases
+WHERE substr(name, 1, length(:begin)) = :begin AND EXISTS (
+    SELECT 1 FROM leases AS led
+    WHERE led.name = :lease AND led.holder = :holder
+        AND led.expires_at > CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+);

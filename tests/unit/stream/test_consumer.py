@@ -245,6 +245,18 @@ async def test_it_is_behind_while_it_processes_a_full_batch_and_not_while_it_wai
     assert behind == [True, False, False], "full; tried again; what was left"
 
 
+@pytest.mark.parametrize(("workers", "payload", "largest"), [(1, "", 500), (3, "", 1500), (3, "x" * 20_000, 500)])
+async def test_where_several_work_on_a_batch_it_is_as_many_times_larger_unless_messages_are_long(
+    workers: int, payload: str, largest: int
+) -> None:
+    stream, handler = StreamInMemory(*[f"{number}{payload}" for number in range(4000)]), Handler()
+    group, letters = cast("ConsumerGroup", stream), cast("DeadLetters", Letters(stream))
+    consumer = Consumer(group, letters, handler, clock=SteppedClock(), workers=lambda: workers)
+    async with running(consumer):
+        await until(consumer, lambda: not stream.entries)
+    assert max(map(len, handler.batches)) == largest
+
+
 async def test_what_was_read_ahead_of_a_stop_counts_no_delivery() -> None:
     stream, handler = StreamInMemory(*map(str, range(2 * BATCH + 1))), Handler()
     handler.gate = asyncio.Semaphore(0)

@@ -1,0 +1,75 @@
+"""`python -m loadtests.workers`: how fast one worker and several drain the same backlog, in turns."""
+
+import argparse
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from harness.private_postgres import PrivatePostgres
+from loadtests.markdown import number, table
+from loadtests.workers.site import Load, by_port, work_site
+from loadtests.workers.slow_link import slow_link
+
+SETTINGS = {"listen_addresses": "", "max_connections": "60", "fsync": "on", "shared_buffers": "128MB"}
+"""Those that a new cluster of PostgreSQL has, but for who reaches it."""
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    options = _options()
+    found: dict[tuple[float, int], list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="bq-workers-") as place:
+        for turn in range(options.rounds):
+            for milliseconds in options.milliseconds:
+                for workers in options.workers:
+                    directory = Path(place) / f"{turn}-{milliseconds:g}-{workers}"
+                    speed = _measured(directory, options, milliseconds, workers)
+                    found.setdefault((milliseconds, workers), []).append(speed)
+                    print(f"{workers} workers, {milliseconds:g} ms: {speed:,.0f} events/s", flush=True)
+    print()
+    print(_report(found))
+
+
+def _measured(directory: Path, options: argparse.Namespace, milliseconds: float, workers: int) -> float:
+    postgres = PrivatePostgres()
+    postgres.settings = SETTINGS
+    with postgres:
+        url = postgres.database()
+        load = Load(options.events, options.participants, options.definitions)
+        with work_site(directory, url) as site:
+            if not milliseconds:
+                return site.measure(load, workers, url)
+            with slow_link(postgres.directory / ".s.PGSQL.5432", milliseconds) as port:
+                return site.measure(load, workers, by_port(url, port))
+
+
+def _report(found: dict[tuple[float, int], list[float]]) -> str:
+    rows = [["Way to PostgreSQL, workers", "events/s", "least", "most", "times one worker"]]
+    for (milliseconds, workers), speeds in sorted(found.items()):
+        one = found.get((milliseconds, 1))
+        ratios = [] if one is None else [each / alone for each, alone in zip(speeds, one, strict=True)]
+        rows.append(
+            [
+                f"{milliseconds:g} ms more, {workers}",
+                number(median(speeds)),
+                number(min(speeds)),
+                number(max(speeds)),
+                number(median(ratios)) if ratios else "",
+            ]
+        )
+    return table(rows)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="loadtests.workers", description=__doc__)
+    parser.add_argument("--events", type=int, default=20_000, help="in the backlog")
+    parser.add_argument("--participants", type=int, default=5_000, help="few of whom send most")
+    parser.add_argument("--definitions", type=int, default=20, help="in the game")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--milliseconds", type=float, nargs="+", default=[0.0, 1.0], help="more to PostgreSQL")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

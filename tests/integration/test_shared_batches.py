@@ -1,0 +1,368 @@
+"""A leader and another worker over one PostgreSQL and one stream server: who processes what, and what isn't twice."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bq_server.clock import Clocks
+from bq_server.events import Event, Scope
+from bq_server.ids import IdSource
+from bq_server.processing import available_workers, share_worker, shared_batch
+from bq_server.processing.available_workers import AvailableWorkers
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.message_batch import MessageProcessor
+from bq_server.processing.partitions import partition_of
+from bq_server.processing.permits import Permits
+from bq_server.processing.processor import Outcome, Processor
+from bq_server.processing.share_worker import ShareWorker
+from bq_server.processing.shared_batch import SharedMessages
+from bq_server.server.peers import LEASE, Peers
+from bq_server.store import processes
+from bq_server.store.beside import Permit
+from bq_server.store.database import Database, StoreUnavailable
+from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
+from bq_server.stream.keys import StreamKeys
+from bq_server.stream.shares import Part, PartAnswer, Shares
+from bq_server.stream.store_note import StoreNote, note_of
+from tests.integration.test_peers import joined
+from tests.support.stepped_clock import SteppedClock
+from tests.support.store import asked
+
+pytestmark = pytest.mark.anyio
+KEYS, SCOPE = StreamKeys("bq"), Scope("default", "test")
+LARGE = 40
+SAME, OTHER = f"{1:032x}", f"{2:032x}"
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_batch, "FEWEST", LARGE)
+    monkeypatch.setattr(shared_batch, "ANSWER_SECONDS", 20.0)
+    monkeypatch.setattr(available_workers, "REST_SECONDS", (0.0,))
+
+
+class CountingProcessor(Processor):
+    """Remembers what it was given, and fails on the events of one name."""
+
+    def __init__(self, database: Database, note: StoreNote | None = None) -> None:
+        super().__init__(database, IdSource(), Clocks(lambda: 1), Games(), note=note)
+        self.beside: list[set[str]] = []
+        """The ids of the events of each transaction beside others."""
+        self.fails_on = ""
+        self.gate: asyncio.Event | None = None
+
+    async def process_beside(self, events: Sequence[Event], permit: Permit | None = None) -> list[Outcome]:
+        self.beside.append({event.event_id for event in events})
+        if self.gate is not None:
+            await self.gate.wait()
+        self._fail(events)
+        return await super().process_beside(events, permit)
+
+    async def process(self, events: Sequence[Event]) -> list[Outcome]:
+        self._fail(events)
+        return await super().process(events)
+
+    def _fail(self, events: Sequence[Event]) -> None:
+        if any(event.event_name == self.fails_on for event in events):
+            raise ZeroDivisionError("a bug")
+
+
+@dataclass
+class Worker:
+    """A worker process."""
+
+    peers: Peers
+    processor: CountingProcessor
+    shares: Shares
+    works: ShareWorker
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.works.run())
+        yield
+        async with asyncio.timeout(20):
+            self.works.stop()
+            await task
+
+
+@dataclass
+class Pair:
+    """One that leads and another."""
+
+    store_url: str
+    leader: Worker
+    helper: Worker
+    messages: SharedMessages
+    permits: Permits
+    note: StoreNote
+    heard: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> int:
+        ((count,),) = asked(self.store_url, "SELECT count(*) FROM facts")
+        return int(count)
+
+    def hear(self) -> None:
+        self.heard[self.helper.peers.process_id] = asyncio.get_running_loop().time()
+
+    async def process(self, entries: Sequence[StreamEntry]) -> Sequence[EntryResult]:
+        self.hear()
+        return await self.messages.process(entries)
+
+    async def lose(self, entries: Sequence[StreamEntry], monkeypatch: pytest.MonkeyPatch) -> Part:
+        """Process them while the helper has its part, and does nothing about it; the part."""
+        with monkeypatch.context() as patch:
+            patch.setattr(shared_batch, "ANSWER_SECONDS", 0.3)
+            processing = asyncio.create_task(self.process(entries))
+            part = await self.helper.shares.next_part()
+            assert part is not None
+            assert await processing == [None] * len(entries)
+        return part
+
+
+@pytest.fixture
+async def pair(migrated_url: str, client: Any) -> AsyncIterator[Pair]:
+    async with AsyncExitStack() as stack:
+
+        async def worker(name: str, note: StoreNote | None = None) -> Worker:
+            peer = await stack.enter_async_context(joined(migrated_url, name))
+            processor = CountingProcessor(peer.database, note)
+            shares = Shares(client, KEYS, peer.peers.process_id)
+            return Worker(peer.peers, processor, shares, ShareWorker(processor, shares, lambda: False))
+
+        note = note_of("inst_1")
+        leader, helper = await worker("one", note), await worker("other")
+        assert await leader.peers._take() is not None
+        permits = Permits(await leader.processor._database.connect_apart(), leader.peers.process_id, LEASE)
+        heard: dict[str, float] = {}
+        messages = SharedMessages(
+            MessageProcessor(leader.processor, SteppedClock()),
+            leader.processor,
+            leader.shares,
+            permits,
+            AvailableWorkers(lambda: heard),
+            note,
+        )
+        async with messages.leading():
+            yield Pair(migrated_url, leader, helper, messages, permits, note, heard)
+
+
+def entries_of(numbers: range, **more: Any) -> list[StreamEntry]:
+    """Messages of many participants."""
+    return [entry(number, **more) for number in numbers]
+
+
+def entry(number: int, name: str = "bought", participant_id: str = "", **more: Any) -> StreamEntry:
+    who = participant_id or f"p{number % 20}"
+    event = Event(f"evt_{number:026}", SCOPE, name, who, "{}", number, number, **more)
+    return StreamEntry(f"{number}-0", event.to_payload())
+
+
+async def test_each_worker_processes_a_part_and_each_result_is_at_its_place(pair: Pair) -> None:
+    keyed = [entry(number, idempotency_key=f"k{number}", fingerprint=SAME) for number in range(1, 41)]
+    conflicting = [entry(number, idempotency_key=f"k{number - 40}", fingerprint=OTHER) for number in range(41, 81)]
+    batch = [*keyed, *conflicting, StreamEntry("81-0", b"unreadable")]
+    random.Random(1).shuffle(batch)
+    async with pair.helper.working():
+        results = dict(zip([each.message_id for each in batch], await pair.process(batch), strict=True))
+    assert "it can't be read" in str(results.pop("81-0"))
+    for first, second in zip(keyed, conflicting, strict=True):
+        one, other = results[first.message_id], results[second.message_id]
+        assert {one is None, other is None} == {True, False}, "whichever came first"
+        assert "belongs to another event" in str(one or other)
+    assert pair.facts == 40
+    (own,), (others,) = pair.leader.processor.beside, pair.helper.processor.beside
+    assert not own & others
+    assert (pair.leader.processor.counts.facts, pair.helper.processor.counts.facts) == (len(own) / 2, len(others) / 2)
+    assert pair.note.seq == asked(pair.store_url, "SELECT max(seq) FROM facts")[0][0]
+
+
+def of_share(share: int) -> str:
+    """A participant whose events the leader (0) or the helper (1) processes."""
+    return next(who for who in map(str, itertools.count()) if partition_of(SCOPE, who) % 2 == share)
+
+
+async def test_the_stream_is_told_how_far_the_store_is_where_others_make_all_facts(pair: Pair) -> None:
+    async with pair.helper.working():
+        batch = entries_of(range(LARGE), participant_id=of_share(1))
+        assert await pair.process(batch) == [None] * LARGE
+    assert (pair.leader.processor.beside, pair.facts) == ([], LARGE)
+    assert pair.note.seq == asked(pair.store_url, "SELECT max(seq) FROM facts")[0][0]
+
+
+async def test_a_small_batch_is_not_shared(pair: Pair) -> None:
+    async with pair.helper.working():
+        assert await pair.process(entries_of(range(LARGE - 1))) == [None] * (LARGE - 1)
+    assert (pair.facts, pair.leader.processor.beside) == (LARGE - 1, [])
+
+
+async def test_without_another_worker_all_is_as_it_was(pair: Pair) -> None:
+    assert pair.messages.workers == 1
+    assert await pair.messages.process(entries_of(range(LARGE))) == [None] * LARGE
+    assert (pair.facts, pair.leader.processor.beside) == (LARGE, [])
+
+
+async def test_a_part_that_was_taken_back_can_make_no_fact_any_more(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = await pair.lose(entries_of(range(LARGE)), monkeypatch)
+    assert pair.facts == LARGE
+    async with pair.leader.processor._database.transaction() as connection:
+        await connection.execute("DELETE FROM facts")  # as after a reset
+    answer = await pair.helper.works._processed(part)
+    assert "has taken the work back" in str(answer.failure)
+    assert pair.facts == 0
+
+
+async def test_nor_can_one_of_a_leader_that_lost_its_lease_and_has_it_again(pair: Pair) -> None:
+    pair.hear()
+    processing = asyncio.create_task(pair.messages.process(entries_of(range(LARGE))))
+    part = await pair.helper.shares.next_part()
+    assert part is not None
+    give_up = {"name": LEASE, "holder": pair.leader.peers.process_id}
+    await pair.leader.peers._apart.run(lambda connection: processes.give_up_lease(connection, **give_up))
+    assert "doesn't lead any more" in str((await pair.helper.works._processed(part)).failure)
+    assert await pair.helper.peers._take() is not None
+    await Permits(pair.helper.peers._apart, pair.helper.peers.process_id, LEASE).begin()
+    give_up["holder"] = pair.helper.peers.process_id
+    await pair.helper.peers._apart.run(lambda connection: processes.give_up_lease(connection, **give_up))
+    assert await pair.leader.peers._take() is not None
+    answer = await pair.helper.works._processed(part)
+    assert "has taken the work back" in str(answer.failure)
+    await pair.helper.shares.answer(part, answer)
+    assert await processing == [None] * LARGE, "it processed that itself"
+    assert pair.facts == LARGE
+
+
+async def test_a_late_answer_is_not_taken_for_one_of_the_next_batch(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = await pair.lose(entries_of(range(LARGE)), monkeypatch)
+    await pair.helper.shares.answer(late, PartAnswer(late.number, [None] * len(late.messages), 10**9))
+    async with pair.helper.working():
+        assert await pair.process(entries_of(range(LARGE, 2 * LARGE))) == [None] * LARGE
+    assert pair.facts == 2 * LARGE
+    assert pair.helper.processor.beside, "it was heard of again"
+    assert pair.note.seq < 10**9
+
+
+async def test_one_that_is_silent_is_given_nothing_until_it_is_heard_of_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pair.lose(entries_of(range(LARGE)), monkeypatch)
+    assert pair.messages.workers == 1
+    pair.hear()
+    assert pair.messages.workers == 2
+
+
+async def test_one_that_has_left_is_not_waited_for(pair: Pair) -> None:
+    pair.hear()
+    processing = asyncio.create_task(pair.messages.process(entries_of(range(LARGE))))
+    assert await pair.helper.shares.next_part() is not None
+    pair.heard.clear()
+    async with asyncio.timeout(shared_batch.ANSWER_SECONDS / 2):
+        assert await processing == [None] * LARGE
+    assert pair.facts == LARGE
+
+
+@pytest.mark.parametrize("share", [0, 1])
+async def test_whoever_finds_that_something_concerns_others(pair: Pair, share: int) -> None:
+    async with pair.helper.working():
+        for first in (0, LARGE):
+            batch = entries_of(range(first, first + LARGE), participant_id=of_share(share), voids="k")
+            assert await pair.process(batch) == [None] * LARGE
+    tried = [len(each.processor.beside) for each in (pair.leader, pair.helper)]
+    assert (tried[share], tried[1 - share]) == (1, 0)
+
+
+async def test_what_concerns_others_is_processed_alone_and_its_environment_not_shared_for_a_while(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pair.helper.working():
+        voiding = [entry(number, voids=f"k{number}") for number in range(LARGE)]
+        assert await pair.process(voiding) == [None] * LARGE
+        tried = len(pair.leader.processor.beside) + len(pair.helper.processor.beside)
+        assert tried == 2
+        assert await pair.process(entries_of(range(LARGE, 2 * LARGE))) == [None] * LARGE
+        assert (len(pair.leader.processor.beside), len(pair.helper.processor.beside)) == (1, 1)
+        monkeypatch.setattr(shared_batch, "ALONE_SECONDS", 0.0)
+        pair.messages._keep_alone([SCOPE])
+        assert await pair.process(entries_of(range(2 * LARGE, 3 * LARGE))) == [None] * LARGE
+        assert (len(pair.leader.processor.beside), len(pair.helper.processor.beside)) == (2, 2)
+    assert pair.facts == 3 * LARGE
+
+
+@pytest.mark.parametrize("where", ["leader", "helper"])
+async def test_an_event_at_fault_keeps_no_other_from_being_a_fact(pair: Pair, where: str) -> None:
+    batch = entries_of(range(LARGE))
+    async with pair.helper.working():
+        await pair.process(batch)
+        own = pair.leader.processor.beside[0] if where == "leader" else pair.helper.processor.beside[0]
+        number = int(min(own).removeprefix("evt_"))
+        again = [entry(LARGE + each, "poison" if each == number else "bought") for each in range(LARGE)]
+        for each in (pair.leader, pair.helper):
+            each.processor.fails_on = "poison"
+        results = await pair.process(again)
+    put_off = [result for result in results if result is not None]
+    assert len(put_off) == 1
+    assert isinstance(results[number], NotNow)
+    assert pair.facts == 2 * LARGE - 1
+
+
+async def test_without_the_store_nothing_that_was_handed_out_is_processed_before_it_is_revoked(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("it is away")
+
+    batch = entries_of(range(LARGE))
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "revoke_permit", away)
+        with pytest.raises(StoreUnavailable):
+            await pair.lose(batch, monkeypatch)
+        before = pair.facts
+        with pytest.raises(StoreUnavailable):
+            await pair.process(batch[:1])
+        assert pair.facts == before < LARGE
+    assert await pair.process(batch[:1]) == [None]
+    async with pair.helper.working():
+        assert await pair.process(batch) == [None] * LARGE
+    assert pair.facts == LARGE
+
+
+async def test_a_worker_that_is_stopped_finishes_and_answers_what_it_has(pair: Pair) -> None:
+    pair.helper.processor.gate = asyncio.Event()
+    task = asyncio.create_task(pair.helper.works.run())
+    processing = asyncio.create_task(pair.process(entries_of(range(LARGE))))
+    async with asyncio.timeout(20):
+        while not pair.helper.processor.beside:
+            await asyncio.sleep(0.005)
+        pair.helper.works.stop()
+        pair.helper.processor.gate.set()
+        await task
+        assert await processing == [None] * LARGE
+    assert pair.helper.processor.counts.facts == len(pair.helper.processor.beside[0])
+
+
+async def test_a_worker_takes_nothing_while_it_leads(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(share_worker, "WHILE_LEADING_SECONDS", 0.0)
+    looks: asyncio.Queue[None] = asyncio.Queue()
+
+    def leads() -> bool:
+        looks.put_nowait(None)
+        return True
+
+    works = ShareWorker(pair.helper.processor, pair.helper.shares, leads)
+    task = asyncio.create_task(works.run())
+    await pair.leader.shares.hand_out(pair.helper.peers.process_id, Part(1, ("one", "share/x", 1), []))
+    for _ in range(3):
+        await looks.get()
+    works.stop()
+    await task
+    assert await pair.helper.shares.next_part() is not None
