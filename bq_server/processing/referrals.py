@@ -20,8 +20,8 @@ MAX_ABOVE = 50
 
 
 def key_of_code(code: str) -> str:
-    """The idempotency key of the fact that makes a code."""
-    return f"referral:{code}"
+    """The idempotency key of the fact that makes a code, in any case of its letters."""
+    return f"referral:{code.lower()}"
 
 
 def key_of_referral(code: str, unique: str) -> str:
@@ -31,7 +31,7 @@ def key_of_referral(code: str, unique: str) -> str:
 
 async def fact_of_code(connection: Connection, scope: Scope, code: str) -> StoredFact | None:
     """The fact that made a code, in any case of its letters; None if it refers nobody."""
-    key = ScopedKey(scope, key_of_code(code.lower()))
+    key = ScopedKey(scope, key_of_code(code))
     fact = (await facts.by_keys(connection, [key])).get(key)
     return fact if fact is not None and fact.fact_type == REFERRAL_CODE_MADE and fact.voided_by is None else None
 

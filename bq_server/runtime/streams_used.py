@@ -19,6 +19,16 @@ def place_of(url: str | None, prefix: str) -> str:
     return f"{parts.scheme}://{where}{parts.path}, prefix {prefix}"
 
 
+def _same(place: str, other: str) -> bool:
+    """Whether two names are of one place: a URL that names no database means the first."""
+    return place == other or _of_first_database(place) == _of_first_database(other)
+
+
+def _of_first_database(place: str) -> str:
+    url, separator, prefix = place.partition(", prefix ")
+    return place if url.startswith("unix:") else f"{url.removesuffix('/0').removesuffix('/')}{separator}{prefix}"
+
+
 class StreamsUsed:
     """Keeps a line for each stream that was used and had not been seen empty when its server stopped.
 
@@ -32,19 +42,21 @@ class StreamsUsed:
 
     def others(self, place: str) -> list[str]:
         """Every place except this one."""
-        return [each for file in (self._embedded, self._outside) for each in _places(file) if each != place]
+        return [each for file in (self._embedded, self._outside) for each in _places(file) if not _same(each, place)]
 
     def add(self, place: str) -> None:
         """Note that events may wait there from now on."""
         file = self.file_of(place)
-        if place not in (known := _places(file)):
+        known = _places(file)
+        if not any(_same(each, place) for each in known):
             _write(file, [*known, place])
 
     def remove(self, place: str) -> None:
         """Note that nothing waits there."""
         file = self.file_of(place)
-        if place in (known := _places(file)):
-            _write(file, [each for each in known if each != place])
+        known = _places(file)
+        if len(others := [each for each in known if not _same(each, place)]) < len(known):
+            _write(file, others)
 
     def file_of(self, place: str) -> Path:
         """The file that has a place's line."""

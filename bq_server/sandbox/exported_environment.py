@@ -11,9 +11,10 @@ from pydantic_core import from_json, to_json
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.game.document.check import check
 from bq_server.game.document.definitions import Game
-from bq_server.game.facts import SYSTEM_PROPERTIES
+from bq_server.game.facts import PARTICIPANT_REFERRED, REFERRAL_CODE_MADE, SYSTEM_PROPERTIES
 from bq_server.ingest.models import FactWarning, Timestamp
 from bq_server.ingest.validation import Limits, faults_of
+from bq_server.processing.referrals import key_of_code, key_of_referral
 from bq_server.refusals import FieldError, Refusal, field_errors
 from bq_server.sandbox.exporter import FORMAT
 
@@ -174,6 +175,7 @@ def _read_line(document: Any, number: int, exported: ExportedEnvironment, limits
             case "fact":
                 exported.facts.append(FactLine.model_validate(document["fact"]))
                 fact = exported.facts[-1]
+                fact.idempotency_key = _key_of(fact)
                 return [*faults_of(document, limits), *_misshapen(fact), *_repeats(fact, number, exported.seen)]
             case "end_of_export":
                 return _read_end(document, exported)
@@ -207,6 +209,18 @@ def _read_end(document: dict[str, Any], exported: ExportedEnvironment) -> list[F
         "To import what is there, remove this line and the first one, with bq_export"
     )
     return [FieldError("end_of_export.lines", "miscounted", detail)]
+
+
+def _key_of(fact: FactLine) -> str | None:
+    """Its idempotency key. Referrals are found by theirs, which lines that this server didn't write needn't have."""
+    code, key = fact.properties.get("code"), fact.idempotency_key
+    if not isinstance(code, str):
+        return key
+    if fact.fact_type == REFERRAL_CODE_MADE:
+        return key_of_code(code)
+    if fact.fact_type == PARTICIPANT_REFERRED and not (key or "").startswith(key_of_referral(code, "")):
+        return key_of_referral(code, fact.event_id)
+    return key
 
 
 def _misshapen(fact: FactLine) -> list[FieldError]:

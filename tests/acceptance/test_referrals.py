@@ -302,3 +302,22 @@ def test_an_export_holds_codes_and_referrals(bq: Project) -> None:
     assert valid(bq, code) == {"valid": True, "code": code, "referrer_id": "ada", "campaign_id": CAMPAIGN}
     assert (stats(bq, "ada")[1], stats(bq, "bob")[3], points(bq, "ada")) == (1, "ada", 10)
     assert convert(bq, code, "bob").json()["already_converted"]
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_codes_of_another_system_keep_their_capitals_and_are_found(bq: Project, keyed: bool) -> None:
+    code = made(bq, "ada", CAMPAIGN)["code"]
+    convert(bq, code, "bob")
+    lines = export(bq)
+    for line in lines:
+        if "code" in line.get("fact", {}).get("properties", {}):
+            fact = line["fact"]
+            fact["properties"]["code"] = "ADA-2026"
+            fact["idempotency_key"] = fact["idempotency_key"].replace(code, "ADA-2026") if keyed else None
+    bq.post("/sandbox/reset", {})
+    assert import_lines(bq, lines).status_code == 200
+    for typed in ("ADA-2026", "ada-2026"):
+        assert valid(bq, typed) == {"valid": True, "code": typed, "referrer_id": "ada", "campaign_id": CAMPAIGN}
+    assert made(bq, "ada", CAMPAIGN)["code"] == "ADA-2026"
+    assert convert(bq, "Ada-2026", "cyd").json()["converted"]
+    assert stats(bq, "ada")[1] == 2

@@ -67,6 +67,20 @@ def test_a_place_is_named_without_its_password(url: str | None, said: str) -> No
     assert place_of(url, "p") == said
 
 
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+sentinel"])
+def test_the_first_database_is_one_place_whether_the_url_names_it_or_not(tmp_path: Path, scheme: str) -> None:
+    path = "/main" if "sentinel" in scheme else ""
+    spelt = [place_of(f"{scheme}://host:7000{path}{database}", "p") for database in ("", "/", "/0")]
+    used = StreamsUsed(tmp_path / "inside", tmp_path / "streams")
+    for each in spelt:
+        used.add(each)
+    assert all(used.others(each) == [] for each in spelt)
+    assert used.others(place_of(f"{scheme}://host:7000{path}/1", "p")) == spelt[:1]
+    assert used.others(place_of(f"{scheme}://host:7000{path}", "q")) == spelt[:1]
+    used.remove(spelt[-1])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_places_are_kept_until_they_are_removed(tmp_path: Path) -> None:
     whereabouts = StreamsUsed(tmp_path / "inside", tmp_path / "streams")
     assert whereabouts.others("a") == []
