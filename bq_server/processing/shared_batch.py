@@ -112,14 +112,19 @@ class SharedMessages:
         own: list[int] = []
         alone: list[int] = []
         parts: dict[str, list[int]] = {each: [] for each in others}
-        owners = [own, *parts.values()]
-        by_partition = [owners[partition % len(owners)] for partition in range(PARTITIONS)]
+        partitions: list[list[int]] = [[] for _ in range(PARTITIONS)]
         kept_alone = self._kept_alone()
         for position, event in batch.events.items():
             if event.scope in kept_alone:
                 alone.append(position)
             else:
-                by_partition[partition_of(event.scope, event.participant_id)].append(position)
+                partitions[partition_of(event.scope, event.participant_id)].append(position)
+        # The largest first, each to whoever has least: few participants may have sent most.
+        shares = [own, *parts.values()]
+        for positions in sorted(partitions, key=len, reverse=True):
+            min(shares, key=len).extend(positions)
+        for share in shares:
+            share.sort()
         return own, {each: positions for each, positions in parts.items() if positions}, alone
 
     async def _process_shared(

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -183,17 +183,36 @@ async def test_each_worker_processes_a_part_and_each_result_is_at_its_place(pair
     assert pair.note.seq == asked(pair.store_url, "SELECT max(seq) FROM facts")[0][0]
 
 
-def of_share(share: int) -> str:
-    """A participant whose events the leader (0) or the helper (1) processes."""
-    return next(who for who in map(str, itertools.count()) if partition_of(SCOPE, who) % 2 == share)
+def in_partition(number: int) -> str:
+    """A participant."""
+    return next(who for who in map(str, itertools.count()) if partition_of(SCOPE, who) == number)
 
 
-async def test_the_stream_is_told_how_far_the_store_is_where_others_make_all_facts(pair: Pair) -> None:
-    async with pair.helper.working():
-        batch = entries_of(range(LARGE), participant_id=of_share(1))
-        assert await pair.process(batch) == [None] * LARGE
-    assert (pair.leader.processor.beside, pair.facts) == ([], LARGE)
+def divided(first: int, leaders: Mapping[str, str], helpers: Mapping[str, str]) -> list[StreamEntry]:
+    """Messages of two participants: the leader processes those of the one who has sent more."""
+    most = LARGE // 2 + 1
+    own = [entry(first + number, participant_id=in_partition(0), **leaders) for number in range(most)]
+    return own + [entry(first + number, participant_id=in_partition(1), **helpers) for number in range(most, LARGE)]
+
+
+async def test_the_stream_is_told_how_far_the_store_is_where_others_make_the_newest_facts(pair: Pair) -> None:
+    pair.helper.processor.gate = asyncio.Event()
+    async with pair.helper.working(), asyncio.timeout(20):
+        processing = asyncio.create_task(pair.process(divided(0, {}, {})))
+        while not pair.leader.processor.counts.facts:
+            await asyncio.sleep(0.005)
+        pair.helper.processor.gate.set()
+        assert await processing == [None] * LARGE
     assert pair.note.seq == asked(pair.store_url, "SELECT max(seq) FROM facts")[0][0]
+
+
+async def test_each_has_about_as_much_however_much_one_participant_has_sent(pair: Pair) -> None:
+    busy = entries_of(range(LARGE // 2), participant_id=in_partition(1))
+    others = [entry(number, participant_id=in_partition(number % 16)) for number in range(LARGE // 2, LARGE)]
+    async with pair.helper.working():
+        assert await pair.process(busy + others) == [None] * LARGE
+    shares = [sum(map(len, each.processor.beside)) for each in (pair.leader, pair.helper)]
+    assert max(shares) - min(shares) <= 4
 
 
 async def test_a_small_batch_is_not_shared(pair: Pair) -> None:
@@ -275,10 +294,9 @@ async def test_one_that_has_left_is_not_waited_for(pair: Pair) -> None:
 async def test_whoever_finds_that_something_concerns_others(pair: Pair, share: int) -> None:
     async with pair.helper.working():
         for first in (0, LARGE):
-            batch = entries_of(range(first, first + LARGE), participant_id=of_share(share), voids="k")
+            batch = divided(first, *[{"voids": "k"} if each == share else {} for each in (0, 1)])
             assert await pair.process(batch) == [None] * LARGE
-    tried = [len(each.processor.beside) for each in (pair.leader, pair.helper)]
-    assert (tried[share], tried[1 - share]) == (1, 0)
+    assert [len(each.processor.beside) for each in (pair.leader, pair.helper)] == [1, 1]
 
 
 async def test_what_concerns_others_is_processed_alone_and_its_environment_not_shared_for_a_while(
