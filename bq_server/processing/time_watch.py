@@ -59,6 +59,7 @@ async def watch(database: Database, name: str, look: Callable[[], Awaitable[floa
         except Exception as error:
             log.error("watch.stalled", watched=name, exc_info=error)
         if wait > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(beat), wait)
+            with suppress(TimeoutError):  # not `wait_for`: before Python 3.12 it forgets a cancellation
+                async with asyncio.timeout(wait):
+                    await asyncio.shield(beat)
         await asyncio.sleep(REST_SECONDS)

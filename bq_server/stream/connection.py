@@ -11,6 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
+from bq_server.stream.cancellation import heeding
 from bq_server.stream.cluster import FORM, ClusterClient, ClusterPool, ClusterUrl, is_of_cluster
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.sentinel import SentinelPool, SentinelUrl, is_of_sentinels
@@ -73,6 +74,7 @@ async def connect(url: str, *, timeout: float = WRITE_TIMEOUT) -> AsyncIterator[
     }
     try:
         pool = _pool(url, options)
+        pool.connection_class = heeding(pool.connection_class)
         # It connects to nothing yet, and refuses what it doesn't know of the URL's query.
         pool.make_connection()  # type: ignore[no-untyped-call]
         client = (ClusterClient if is_of_cluster(url) else redis.Redis).from_pool(pool)
