@@ -21,6 +21,7 @@ from bq_server.store.backend import backend_of
 from bq_server.stream.valkey_binary import server_binary
 from loadtests.games import document
 from loadtests.processing_cost.games import EVENT_NAME, PRODUCTS
+from loadtests.usage import tree_usage
 
 PATIENCE_SECONDS = 60.0
 A_BATCH = 100
@@ -41,10 +42,24 @@ class Load:
     """In the game."""
 
 
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a backlog was processed, and what that cost. The cost is about the same on a busy machine."""
+
+    a_second: float
+    """Events."""
+    workers_micros: float
+    """Of the workers' processor time for each event."""
+    store_micros: float
+    """Of PostgreSQL's."""
+
+
 class WorkSite:
     """What a measurement needs, started when it is first used."""
 
-    def __init__(self, directory: Path, store_url: str, stack: ExitStack) -> None:
+    def __init__(self, directory: Path, store_url: str, store_pid: int, stack: ExitStack) -> None:
+        self._store_pid = store_pid
+        self._workers: list[int] = []
         self._directory = directory
         self._store_url = store_url
         self._stack = stack
@@ -72,6 +87,8 @@ class WorkSite:
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
         self._stack.callback(_end, process)
+        if role == "worker":
+            self._workers.append(process.pid)
         said = ""
         assert process.stdout is not None
         for line in process.stdout:
@@ -80,8 +97,8 @@ class WorkSite:
                 return said
         raise RuntimeError(f"a process ended instead of starting: {said}")
 
-    def measure(self, load: Load, workers: int, store_url: str) -> float:
-        """Have so many workers, by that way to the store, process a backlog; events a second."""
+    def measure(self, load: Load, workers: int, store_url: str) -> Speed:
+        """Have so many workers, by that way to the store, process a backlog."""
         said = self.start("api", 0)
         for number in range(workers):
             self.start("worker", number, store_url)
@@ -97,9 +114,13 @@ class WorkSite:
                 _send(client, load)
                 blocker.execute("ROLLBACK")
         _until(lambda: self._left() < load.events)
-        began, left = time.perf_counter(), self._left()
+        began, left, used, store_used = time.perf_counter(), self._left(), self._used(), _used(self._store_pid)
         _until(lambda: self._left() == 0, 10 * PATIENCE_SECONDS)
-        return left / (time.perf_counter() - began)
+        seconds, each = time.perf_counter() - began, 1e6 / left
+        return Speed(left / seconds, (self._used() - used) * each, (_used(self._store_pid) - store_used) * each)
+
+    def _used(self) -> float:
+        return sum(map(_used, self._workers))
 
     def _left(self) -> int:
         return int(self.stream.xlen(STREAM))
@@ -111,11 +132,11 @@ def by_port(store_url: str, port: int) -> str:
 
 
 @contextmanager
-def work_site(directory: Path, store_url: str) -> Iterator[WorkSite]:
+def work_site(directory: Path, store_url: str, store_pid: int) -> Iterator[WorkSite]:
     """One, ended at the end."""
     directory.mkdir()
     with ExitStack() as stack:
-        yield WorkSite(directory, store_url, stack)
+        yield WorkSite(directory, store_url, store_pid, stack)
 
 
 def _send(client: httpx.Client, load: Load) -> None:
@@ -140,6 +161,12 @@ def _event(number: int, participant: int) -> Mapping[str, Any]:
     }
     own = {"idempotency_key": f"k{number}"} if number % 2 else {}
     return {"event_name": EVENT_NAME, "participant_id": f"p{participant}", "properties": properties, **own}
+
+
+def _used(pid: int) -> float:
+    """Processor seconds of a process and those that it started."""
+    found = tree_usage(pid)
+    return 0.0 if found is None else found.server.processor_seconds
 
 
 def _answers(stream: Any) -> bool:
