@@ -145,7 +145,7 @@ def _send(client: httpx.Client, load: Load) -> None:
 
     def send(first: int) -> None:
         batch = [_event(number, senders[number]) for number in range(first, min(load.events, first + A_BATCH))]
-        client.post("/ingest/events/batch", json={"events": batch}).raise_for_status()
+        _until(lambda: client.post("/ingest/events/batch", json={"events": batch}).status_code == 202)
 
     with ThreadPoolExecutor(SENDERS) as threads:
         list(threads.map(send, range(0, load.events, A_BATCH)))
