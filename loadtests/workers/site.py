@@ -52,6 +52,12 @@ class Speed:
     """Of the workers' processor time for each event."""
     store_micros: float
     """Of PostgreSQL's."""
+    waited: float
+    """The share of the time of all transactions in which they waited for locks of others."""
+
+
+_LOOK = """SELECT count(*) FILTER (WHERE wait_event_type = 'Lock'), count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"""
 
 
 class WorkSite:
@@ -75,14 +81,14 @@ class WorkSite:
         self._stack.callback(_end, process)
         _until(lambda: _answers(self.stream))
 
-    def start(self, role: str, number: int, store_url: str | None = None) -> str:
+    def start(self, role: str, number: int, store_url: str | None = None, module: str = "bq_server") -> str:
         """Start a process; what it says when it is ready."""
         environment: Mapping[str, str] = os.environ | {
             "BQ_STORE_URL": store_url or self._store_url,
             "BQ_REDIS_URL": f"unix://{self._socket}",
         }
         place = str(self._directory / f"{role}{number}")
-        command = [sys.executable, "-m", "bq_server", "serve", "--role", role, "--port", "0", "--data-dir", place]
+        command = [sys.executable, "-m", module, "serve", "--role", role, "--port", "0", "--data-dir", place]
         process = subprocess.Popen(  # noqa: S603 - ourselves
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
@@ -97,11 +103,11 @@ class WorkSite:
                 return said
         raise RuntimeError(f"a process ended instead of starting: {said}")
 
-    def measure(self, load: Load, workers: int, store_url: str) -> Speed:
+    def measure(self, load: Load, workers: int, store_url: str, module: str = "bq_server") -> Speed:
         """Have so many workers, by that way to the store, process a backlog."""
         said = self.start("api", 0)
         for number in range(workers):
-            self.start("worker", number, store_url)
+            self.start("worker", number, store_url, module)
         url, key = re.search(r"(http://\S+)/api/v1\n", said), re.search(r"bq_test_[0-9a-f]{32}", said)
         assert url is not None, said
         assert key is not None, said
@@ -115,9 +121,23 @@ class WorkSite:
                 blocker.execute("ROLLBACK")
         _until(lambda: self._left() < load.events)
         began, left, used, store_used = time.perf_counter(), self._left(), self._used(), _used(self._store_pid)
-        _until(lambda: self._left() == 0, 10 * PATIENCE_SECONDS)
+        waiting, all_there = 0, 0
+        with closing(backend_of(self._store_url).connect(PATIENCE_SECONDS)) as watching:
+
+            def is_done() -> bool:
+                nonlocal waiting, all_there
+                ((some, every),) = watching.execute(_LOOK).fetchall()
+                waiting, all_there = waiting + some, all_there + every
+                return self._left() == 0
+
+            _until(is_done, 10 * PATIENCE_SECONDS)
         seconds, each = time.perf_counter() - began, 1e6 / left
-        return Speed(left / seconds, (self._used() - used) * each, (_used(self._store_pid) - store_used) * each)
+        return Speed(
+            left / seconds,
+            (self._used() - used) * each,
+            (_used(self._store_pid) - store_used) * each,
+            waiting / max(all_there, 1),
+        )
 
     def _used(self) -> float:
         return sum(map(_used, self._workers))
