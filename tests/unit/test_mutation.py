@@ -1,6 +1,7 @@
 """Mutants: which operators are mistaken, how, and that a program really has the mistake."""
 
 import ast
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from tools.mutation import switch
 from tools.mutation.__main__ import main
+from tools.mutation.mutated import CACHE_VARIABLE
 from tools.mutation.operators import MutationSite, every_site, mutated, sites
 from tools.mutation.switched import switched
 
@@ -101,7 +103,7 @@ def test_with_a_switch_each_mutant_is_what_it_is_alone(
     found, tree = every_mutant
     assert results(tree, CALLS) == results(ast.parse(BRANCHES), CALLS)
     for number, site in enumerate(found):
-        monkeypatch.setattr(switch, "_active", number)
+        monkeypatch.setattr(switch, "_active", frozenset({number}))
         alone = results(mutated(BRANCHES, site.line, site.column, site.number), CALLS)
         assert results(tree, CALLS) == alone, site
 
@@ -122,7 +124,7 @@ def test_a_switch_knows_what_was_reached_and_what_a_mutant_would_have_changed(
 def test_a_running_program_switches_and_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switch, "_operators", [])
     monkeypatch.setattr(switch, "_state", bytearray(b"\x02\x00"))
-    monkeypatch.setattr(switch, "_active", switch.NONE)
+    monkeypatch.setattr(switch, "_active", frozenset())
     path = str(tmp_path / "socket")
     monkeypatch.setenv(switch.SOCKET_VARIABLE, path)
     with socket.socket(socket.AF_UNIX) as listening:
@@ -131,9 +133,13 @@ def test_a_running_program_switches_and_reports(tmp_path: Path, monkeypatch: pyt
         switch.obey()
         program, _ = listening.accept()
         with program:
-            assert switch.ask(program, 1, 2) == b"\x02\x00"
+            assert switch.ask(program, [1], 2) == b"\x02\x00"
             assert switch.on(1)
-            assert switch.ask(program, switch.NONE, 2) == b"\x00\x02"
+            assert not switch.on(0)
+            assert switch.ask(program, [0, 1], 2) == b"\x02\x02"
+            assert switch.on(0)
+            assert switch.on(1)
+            assert switch.ask(program, [], 2) == b"\x02\x02"
             assert not switch.on(1)
 
 
@@ -148,6 +154,23 @@ def test_a_program_has_the_mistake(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
         assert done.stdout == "True\n"
     assert not list(tmp_path.rglob("*.pyc"))
+
+
+def test_a_tool_that_starts_it_again_may_keep_the_code(tmp_path: Path) -> None:
+    module = tmp_path / "smaller.py"
+    module.write_text("def smaller(a, b):\n    return a < b\n")
+    program = (
+        "from tools.mutation.mutated import install\ninstall('smaller:2:11:0')\n"
+        "from smaller import smaller\nprint(smaller(1, 1))"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{program}"]
+    environment = {**os.environ, CACHE_VARIABLE: str(tmp_path)}
+    for source in (module.read_text(), "no code any more"):
+        module.write_text(source)
+        done = subprocess.run(
+            command, cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "True\n"
 
 
 def test_the_command_lists_the_mutants_of_the_game(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,9 @@
 A mutant is `bq-server` with one comparison, sign, `and`, `or` or condition of the step and the mechanics mistaken for
 its opposite. One server has them all and switches between them. First every story is played without a mutant, which
 tells where each comes by and whether a mutant would have come to something else there. Then each mutant plays the
-stories that it can change, in every mode, until one fails. With --tests, what the stories don't see is shown to the
-tests of the game too.
+likeliest of the stories that it can change until one fails, and all that are left play each story in every mode
+together. With --results, a run that was broken off is continued. With --tests, what the stories don't see is shown to
+the tests of the game too.
 
 What changes nothing anybody is told, but only what it costs, is listed with reasons and left out; --prove plays random
 games with each such mutant instead.
@@ -12,19 +13,17 @@ games with each such mutant instead.
 
 import argparse
 import os
-import queue
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from random import Random
 
 from tools.mutation import equal, proof
 from tools.mutation.mutated import VARIABLE
-from tools.mutation.operators import REPOSITORY, MutationSite, every_site
-from tools.mutation.stories import UnsoundError, Verdict, by_module, judge, survey
-from tools.mutation.warm_server import WarmServer
+from tools.mutation.mutation_run import MutationRun
+from tools.mutation.operators import REPOSITORY, MutationSite, every_site, source_of
+from tools.mutation.stories import UnsoundError, by_module
 
 TESTS = ("tests/game",)
 WANTED_PERCENT = 95.0
@@ -38,10 +37,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add = found.add_argument
     add("--sample", type=int, default=SAMPLE, metavar="N", help=f"how many mutants, drawn (default {SAMPLE})")
-    add("--all", action="store_true", help="every mutant: ten times as long as a sample")
+    add("--all", action="store_true", help="every mutant: less than an hour")
     add("--seed", type=int, default=1, metavar="N", help="draws the sample (default 1)")
     add("--only", default="", metavar="TEXT", help="only mutants whose name begins so, such as bq_server.game.step:120")
     add("--most", type=int, metavar="N", help="at most so many plays of each mutant: sooner done, and sees fewer")
+    add("--results", type=Path, metavar="FILE", help="keeps what was seen, which isn't played again")
     add("--workers", type=int, default=1, metavar="N", help="servers at once (default 1)")
     add("--tests", action="store_true", help="show what the stories don't see to the tests of the game")
     add("--prove", action="store_true", help="play random games with the mutants that are listed as changing nothing")
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = _sample(chosen, options.sample, Random(options.seed))  # noqa: S311 - no secret
     missed: list[MutationSite] = []
     try:
-        for site, verdict in _judged(every, chosen, options.workers, options.most):
+        for site, verdict in MutationRun(every, options.workers, options.most, options.results).judged(chosen):
             print(f"{site.name:<60} {site.mistake:<16} {'' if verdict.seen else 'NOT SEEN: '}{verdict.why}", flush=True)
             if not verdict.seen:
                 missed.append(site)
@@ -91,31 +91,6 @@ def _sample(sites: Sequence[MutationSite], size: int, random: Random) -> list[Mu
         own = [site for site in sites if site.module == module]
         found += random.sample(own, max(1, round(size * count / len(sites))))
     return sorted(found)
-
-
-def _judged(
-    every: Sequence[MutationSite], chosen: Sequence[MutationSite], workers: int, most: int | None
-) -> Iterator[tuple[MutationSite, Verdict]]:
-    numbers = {site: number for number, site in enumerate(every)}
-    with ExitStack() as running:
-        servers = queue.SimpleQueue[WarmServer]()
-        first = running.enter_context(WarmServer(len(every)))
-        found = survey(first)
-        able = sum(bool(found.plays(numbers[site], site)) for site in chosen)
-        print(f"{able} of {len(chosen)} mutants would come to something else in a story", flush=True)
-        servers.put(first)
-        for _ in range(min(workers, len(chosen)) - 1):
-            servers.put(running.enter_context(WarmServer(len(every))))
-
-        def judged(site: MutationSite) -> Verdict:
-            server = servers.get()
-            try:
-                return judge(server, found, numbers[site], site, most)
-            finally:
-                servers.put(server)
-
-        with ThreadPoolExecutor(workers) as pool:
-            yield from zip(chosen, pool.map(judged, chosen), strict=True)
 
 
 def _tests_see(site: MutationSite) -> bool:
@@ -146,7 +121,7 @@ def _report(
     if missed:
         print("\nnot seen by a story:" if not tests else "\nnot seen by a story, nor by a test of the game:")
     for site in survivors if tests else missed:
-        text = (REPOSITORY / (site.module.replace(".", "/") + ".py")).read_text("utf-8").splitlines()[site.line - 1]
+        text = source_of(site.module).splitlines()[site.line - 1]
         print(f"  {site.name}  {site.mistake}\n      {text.strip()}")
 
 

@@ -2,22 +2,28 @@
 
 With `--switched` for the site it has all of them, and a tool decides which one is on (`tools.mutation.switch`). As a
 plugin of pytest (`-p tools.mutation.mutated`) it takes the site from `MUTANT`. No file is changed: a module is compiled
-from its mutated source when it is imported, and no bytecode of it is kept.
+from its mutated source when it is imported, and no bytecode of it is kept, but by a tool that starts the same program
+again and again.
 """
 
 import ast
+import marshal
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
 from types import CodeType, ModuleType
+from typing import cast
 
 from tools.mutation.operators import every_site, mutated
 from tools.mutation.switched import switched
 
 VARIABLE = "MUTANT"
+CACHE_VARIABLE = "MUTATION_CACHE"
+"""A directory in which a program leaves the code of its modules to the next one that has the same mutants."""
 SWITCHED = "--switched"
 
 Rewrite = Callable[[str], ast.Module]
@@ -31,9 +37,15 @@ class _Loader(SourceFileLoader):
         self._rewrite = rewrite
 
     def get_code(self, fullname: str) -> CodeType:
-        """Never from a cache."""
+        """From no cache but the tool's own."""
         path = self.get_filename(fullname)
+        directory = os.environ.get(CACHE_VARIABLE)
+        kept = None if directory is None else Path(directory) / f"{fullname}.code"
+        if kept is not None and kept.exists():
+            return cast("CodeType", marshal.loads(kept.read_bytes()))  # noqa: S302 - what was written below
         code: CodeType = compile(self._rewrite(self.get_data(path).decode("utf-8")), path, "exec")
+        if kept is not None:
+            kept.write_bytes(marshal.dumps(code))
         return code
 
 

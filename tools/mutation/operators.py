@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -47,6 +48,12 @@ def every_site() -> list[MutationSite]:
     """Every mutant of the step and the mechanics, in an order that is always the same."""
     files = [path for pattern in MUTATED for path in sorted(GAME.glob(pattern))]
     return [site for path in files for site in sites(_module(path), path.read_text("utf-8"))]
+
+
+@cache
+def source_of(module: str) -> str:
+    """The text of a module that is mutated."""
+    return (REPOSITORY / (module.replace(".", "/") + ".py")).read_text("utf-8")
 
 
 def sites(module: str, source: str) -> list[MutationSite]:

@@ -1,4 +1,4 @@
-"""Inside a program that has every mutant: which of them is on, and what has been reached since the last switch.
+"""Inside a program that has every mutant: which of them are on, and what has been reached since the last switch.
 
 The modules that `tools.mutation.switched` writes call `on`, `turned` and `chosen` at each site.
 """
@@ -16,8 +16,7 @@ from tools.mutation.operators import MutationSite
 
 SOCKET_VARIABLE = "MUTATION_SOCKET"
 FIRST_VARIABLE = "MUTATION_FIRST"
-"""The number of the mutant that is on from the start, for what is computed as modules are imported."""
-NONE = -1
+"""The number of the mutant that is on from the start, for what is computed as modules are imported; empty for none."""
 REACHED, DIFFERED = 1, 2
 """Of a site: its code ran; and with the mutant it would have come to something else, as far as can be told."""
 
@@ -30,7 +29,7 @@ _FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
 _SOMETIMES = frozenset({"<", "<=", ">", ">=", "+", "-"})
 """What a mutant doesn't always change. Only these are evaluated twice: `in` may use up what it looks through."""
 
-_active = int(os.environ.get(FIRST_VARIABLE, NONE))
+_active = frozenset(map(int, os.environ.get(FIRST_VARIABLE, "").split()))
 _state = bytearray()
 _operators: list[tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any], bool]] = []
 
@@ -49,19 +48,19 @@ def prepare(sites: Sequence[MutationSite]) -> None:
 def on(number: int) -> bool:
     """Whether this mutant is on, where the code of both stands side by side."""
     _state[number] = DIFFERED
-    return number == _active
+    return number in _active
 
 
 def turned(number: int, condition: object) -> object:
     """A condition, or its opposite."""
     _state[number] = DIFFERED
-    return not condition if number == _active else condition
+    return not condition if number in _active else condition
 
 
 def chosen(number: int, left: Any, right: Any) -> Any:
     """What the operator makes of two values, or the mistaken one."""
     original, other, sometimes = _operators[number]
-    if number == _active:
+    if number in _active:
         _state[number] = DIFFERED
         return other(left, right)
     found = original(left, right)
@@ -84,10 +83,10 @@ def obey() -> None:
         threading.Thread(target=_listen, args=(path,), daemon=True).start()
 
 
-def switch(number: int) -> bytes:
-    """Have this mutant on, or none; returns a byte for each site, of what was reached since the last time."""
+def switch(*numbers: int) -> bytes:
+    """Have these mutants on, or none; returns a byte for each site, of what was reached since the last time."""
     global _active
-    _active = number
+    _active = frozenset(numbers)
     _forget()
     reached = bytes(_state)
     _state[:] = bytes(len(_state))
@@ -97,8 +96,10 @@ def switch(number: int) -> bytes:
 def _listen(path: str) -> None:
     with socket.socket(socket.AF_UNIX) as tool:
         tool.connect(path)
-        while wanted := tool.recv(_NUMBER.size, socket.MSG_WAITALL):
-            tool.sendall(switch(*_NUMBER.unpack(wanted)))
+        while length := tool.recv(_NUMBER.size, socket.MSG_WAITALL):
+            (count,) = _NUMBER.unpack(length)
+            wanted = tool.recv(count * _NUMBER.size, socket.MSG_WAITALL) if count else b""
+            tool.sendall(switch(*(number for (number,) in _NUMBER.iter_unpack(wanted))))
 
 
 def _forget() -> None:
@@ -110,9 +111,9 @@ def _forget() -> None:
                     clear()
 
 
-def ask(program: socket.socket, number: int, sites: int) -> bytes:
+def ask(program: socket.socket, numbers: Sequence[int], sites: int) -> bytes:
     """On the tool's side: switch a program over; returns a byte for each site, of what it reached before."""
-    program.sendall(_NUMBER.pack(number))
+    program.sendall(b"".join(map(_NUMBER.pack, (len(numbers), *numbers))))
     found = program.recv(sites, socket.MSG_WAITALL)
     if len(found) < sites:
         raise ConnectionError("the program has ended")

@@ -37,7 +37,7 @@ from tests.game.strategies import (
     revocable_games,
 )
 from tools.mutation import switch
-from tools.mutation.switch import DIFFERED, NONE
+from tools.mutation.switch import DIFFERED
 
 _SHORT: Mapping[tuple[Any, str], int] = {
     (ordered_quest, "TAIL"): 3,
@@ -85,9 +85,9 @@ class Trials:
     def survey(self) -> None:
         """Play all of them without a mutant."""
         for number in sorted(range(len(self.trials)), key=lambda each: len(self.trials[each].facts)):
-            switch.switch(NONE)
+            switch.switch()
             self.told[number] = told(self.trials[number])
-            for site, value in enumerate(switch.switch(NONE)):
+            for site, value in enumerate(switch.switch()):
                 self.came_by[site] += value > 0
                 if value >= DIFFERED:
                     self.reached.setdefault(site, []).append(number)
@@ -105,7 +105,7 @@ class Trials:
                 if found != self.told[number]:
                     return number
         finally:
-            switch.switch(NONE)
+            switch.switch()
         return None
 
 

@@ -1,18 +1,19 @@
-"""A running server that has every mutant, with the one on that is asked for."""
+"""A running server that has every mutant, with those on that are asked for."""
 
 import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from harness.client import Client
 from harness.private_server import PrivateServer
-from tools.mutation.mutated import SWITCHED
-from tools.mutation.switch import FIRST_VARIABLE, NONE, SOCKET_VARIABLE, ask
+from tools.mutation.mutated import CACHE_VARIABLE, SWITCHED
+from tools.mutation.switch import FIRST_VARIABLE, SOCKET_VARIABLE, ask
 
 COMMAND = (sys.executable, "-m", "tools.mutation.mutated", SWITCHED)
 CONNECT_SECONDS = 30.0
@@ -30,40 +31,57 @@ class WarmServer:
         self._program: socket.socket | None = None
         self.client: Client | None = None
 
-    def switch(self, number: int = NONE) -> bytes:
-        """Have this mutant on, or none; returns what was reached since the last switch.
+    def switch(self, *numbers: int) -> bytes:
+        """Have these mutants on, or none; returns what was reached since the last switch.
 
         Raises `ConnectionError` when the server has ended.
         """
         if self._program is None:
             raise ConnectionError("the server isn't running")
-        return ask(self._program, number, self._sites)
+        return ask(self._program, numbers, self._sites)
 
     @property
     def running(self) -> bool:
         """Whether it hasn't ended by itself."""
         return self._server is not None and self._server.running
 
-    def within(self, seconds: float, play: Callable[[Client], Outcome]) -> Outcome:
-        """Play something; the server is killed when it takes longer, which then is what is played against."""
+    def within(self, seconds: float, play: Callable[[Client], Outcome]) -> Outcome | None:
+        """Play something; None when it takes longer. Mutants are off from then on, so that it ends all the same.
+
+        Where even that doesn't end it, the server is killed, which then is what is played against.
+        """
         if self._server is None or self.client is None:
             raise ConnectionError("the server isn't running")
-        clock = threading.Timer(seconds, self._server.kill)
-        clock.start()
+        late = threading.Event()
+        clocks = [threading.Timer(seconds, self._give_up, [late]), threading.Timer(2 * seconds, self._server.kill)]
+        for clock in clocks:
+            clock.start()
         try:
-            return play(self.client)
+            outcome = play(self.client)
         finally:
-            clock.cancel()
+            for clock in clocks:
+                clock.cancel()
+            clocks[0].join()
+        return None if late.is_set() else outcome
 
-    def restart(self, number: int = NONE) -> None:
-        """Start another one, with nothing of the last, and with this mutant on. Raises `ServerFailed`."""
+    def _give_up(self, late: threading.Event) -> None:
+        late.set()
+        with suppress(OSError):
+            self.switch()
+
+    def restart(self, *numbers: int) -> None:
+        """Start another one, with nothing of the last, and with these mutants on. Raises `ServerFailed`."""
         self._stop()
         path = str(Path(self._directory.name) / "switch")
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(path)
             listening.listen(1)
             listening.settimeout(CONNECT_SECONDS)
-            environment = {SOCKET_VARIABLE: path, FIRST_VARIABLE: str(number)}
+            environment = {
+                SOCKET_VARIABLE: path,
+                FIRST_VARIABLE: " ".join(map(str, numbers)),
+                CACHE_VARIABLE: self._directory.name,
+            }
             self._server = PrivateServer(command=COMMAND, environment=environment)
             self._server.start()
             self._program, _ = listening.accept()
