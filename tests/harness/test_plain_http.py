@@ -1,7 +1,9 @@
 """Requests over kept connections: what they ask is what is answered, also when the server has closed one meanwhile."""
 
 from collections.abc import Iterator
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any
 
@@ -78,6 +80,102 @@ def test_a_connection_that_the_server_has_closed_is_replaced(http: PlainHttp, se
         while (kept := [each for each in http._idle if each.sock is not None]) and not kept[0].sock.recv(1):
             break  # the end has arrived
     assert len(server.connections) == 3
+
+
+def test_what_only_sends_events_has_a_connection_that_nothing_else_is_asked_on(http: PlainHttp, server: Any) -> None:
+    for _ in range(2):
+        for path in ("/ingest/events", "/ingest/events/batch", "/ingest/events/sync", "/facts"):
+            asked(http, path, b"{}")
+    assert len(server.connections) == 2
+    assert [len(http._idle), len(http._idle_for_events)] == [1, 1]
+
+
+class Scripted(StreamRequestHandler):
+    """Answers each request with the next of the server's answers, byte for byte, and closes where one ends so."""
+
+    def handle(self) -> None:
+        """Answer."""
+        answers: list[bytes] = self.server.answers  # type: ignore[attr-defined]
+        while answers:
+            while (line := self.rfile.readline()) not in (b"\r\n", b""):
+                pass
+            if not line:
+                return
+            answer = answers.pop(0)
+            self.wfile.write(answer.removesuffix(CLOSED))
+            if answer.endswith(CLOSED):
+                return
+
+
+CLOSED = b"<closed>"
+
+
+@pytest.fixture
+def scripted() -> Iterator[ThreadingTCPServer]:
+    with ThreadingTCPServer(("127.0.0.1", 0), Scripted) as found:
+        thread = Thread(target=found.serve_forever)
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+def asked_of(server: Any, *answers: bytes, method: str = "GET") -> list[Any]:
+    server.answers = list(answers)
+    http = PlainHttp(f"http://127.0.0.1:{server.server_address[1]}", {}, 5)
+    try:
+        return [http.request(method, "/x", None, {}) for _ in range(server.expects)]
+    finally:
+        http.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length:3\r\n\r\nabc", b"abc"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\n\r\n", b"abc"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\nT: 1\r\n\r\n", b"0123456789"),
+        (b"HTTP/1.1 200\r\n\r\nto the end" + CLOSED, b"to the end"),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc" + CLOSED, b"abc"),
+    ],
+)
+def test_answers_come_in_every_form_of_http_1(scripted: Any, answer: bytes, body: bytes) -> None:
+    scripted.expects = 2
+    after = b"HTTP/1.1 204 No Content\r\nX-A: \t b c \r\n\r\n"
+    assert asked_of(scripted, answer, after) == [
+        (200, asked_of_headers(answer), body),
+        (204, [("X-A", "b c")], b""),
+    ], "and the next answer begins where it ends"
+
+
+def asked_of_headers(answer: bytes) -> list[tuple[str, str]]:
+    head = answer.split(b"\r\n\r\n")[-2 if answer.startswith(b"HTTP/1.1 100") else 0].decode()
+    return [(name, value.strip()) for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        CLOSED,
+        b"HTTP/1.1 200 OK\r\nContent-Le" + CLOSED,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc" + CLOSED,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nab" + CLOSED,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nwhat\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nabc",
+        b"* OK IMAP4 ready\r\n\r\n",
+    ],
+)
+def test_what_is_no_whole_answer_is_an_error(scripted: Any, answer: bytes) -> None:
+    scripted.expects = 1
+    with pytest.raises((OSError, HTTPException)):
+        asked_of(scripted, answer)
+
+
+def test_a_header_is_one_line(http: PlainHttp) -> None:
+    with pytest.raises(ValueError, match="line end"):
+        http.request("GET", "/x", None, {"X-A": "b\r\nX-C: d"})
 
 
 def test_no_answer_is_an_error_that_names_the_server(server: Any) -> None:
