@@ -1,7 +1,7 @@
 """Requests over plain HTTP/1.1, on kept connections: what a story makes dozens of.
 
-httpx takes several times as long for a request, and http.client, which reads heads as those of mail, twice as long: over
-a whole set of stories that is a good part of what the server takes.
+httpx takes several times as long for a request, and http.client, which reads heads as those of mail, twice as long:
+over a whole set of stories that is a good part of what the server takes.
 """
 
 import select

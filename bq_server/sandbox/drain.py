@@ -1,7 +1,7 @@
 """Waiting until everything accepted is settled: a fact, a duplicate or a dead letter."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -20,7 +20,7 @@ from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.sandbox.unfinished_work import UnfinishedWork, unfinished_work
 from bq_server.store import games
 from bq_server.store.database import Database
-from bq_server.stream.backlog import LATEST, Backlog, Kept
+from bq_server.stream.backlog import LATEST, PAGE, Backlog, Kept, Tail
 from bq_server.stream.dead_letters import read_letter
 
 LOOK_SECONDS = 0.25
@@ -78,7 +78,8 @@ class Drain:
         """
         with unavailable("The queue can't be read now"):
             deadline = asyncio.get_running_loop().time() + seconds
-            if not await self._consumes(_of(scope), LATEST, deadline):
+            settled = await self._consumes(_of(scope), LATEST, deadline)
+            if settled is None:
                 raise await self._not_drained(scope, seconds)
             found = await self._look(scope)
             if not found.is_nothing:
@@ -90,18 +91,21 @@ class Drain:
                 found = await self._look(scope)
             if webhooks and not await self._sends(scope, deadline):
                 raise await self._not_sent(scope, seconds)
-            return Drained(found.facts, found.duplicates, len(await self.dead(scope)))
+            dead = await self.dead(scope) if settled.has_dead else ()
+            return Drained(found.facts, found.duplicates, len(dead))
 
     async def wait_for(self, scope: Scope, message_id: str, seconds: float) -> bool:
         """Wait until the environment's messages up to this one are settled; returns whether they were in time."""
         with unavailable("The queue can't be read now"):
-            return await self._consumes(_of(scope), message_id, asyncio.get_running_loop().time() + seconds)
+            until = asyncio.get_running_loop().time() + seconds
+            return await self._consumes(_of(scope), message_id, until) is not None
 
     async def wait_for_participant(self, scope: Scope, participant_id: str, seconds: float) -> bool:
         """Wait until everything accepted about a participant is settled; returns whether it was in time."""
         with unavailable("The queue can't be read now"):
             until = asyncio.get_running_loop().time() + seconds
-            return await self._consumes(_of(scope, participant_id), LATEST, until) and await self._tells(until)
+            settled = await self._consumes(_of(scope, participant_id), LATEST, until)
+            return settled is not None and await self._tells(until)
 
     async def waiting(self, scope: Scope, participant_id: str) -> list[Event]:
         """What was accepted about a participant and is waiting, oldest first."""
@@ -131,20 +135,25 @@ class Drain:
         async with self._database.read() as connection:
             return await connection.run(partial(unfinished_work, scope=scope, now=self._clocks.now(scope)))
 
-    async def _consumes(self, wanted: _Wanted, up_to: str, deadline: float) -> bool:
+    async def _consumes(self, wanted: _Wanted, up_to: str, deadline: float) -> Tail | None:
+        """Wait until no wanted message waits, up to this one; returns what is there then, None if not in time."""
         while True:
             beat = self._consumed.next()
-            newest = await self._newest(wanted, up_to)
+            tail = await self._backlog.tail(up_to)
+            newest = await self._newest(wanted, tail.messages)
             if newest is None:
-                return True
+                return tail
             up_to = newest
             if not await self._wait(beat, deadline):
-                return False
+                return None
 
-    async def _newest(self, wanted: _Wanted, up_to: str) -> str | None:
-        """The newest wanted message that waits, up to this one: other environments may have a long queue."""
+    async def _newest(self, wanted: _Wanted, tail: Sequence[Kept]) -> str | None:
+        """The newest wanted message of those and of all before: other environments may have a long queue."""
+        found = next((each.message_id for each in tail if wanted(each)), None)
+        if found is not None or len(tail) < PAGE:
+            return found
         slices = TimeSlices()
-        async for message in self._backlog.queued_latest_first(up_to):
+        async for message in self._backlog.queued_latest_first(f"({tail[-1].message_id}"):
             await slices.give_way()
             if wanted(message):
                 return message.message_id

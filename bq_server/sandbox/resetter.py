@@ -63,9 +63,9 @@ class Resetter:
         `about` is what the audit log records about the act. `seconds` is how long to wait for what was accepted before,
         so that none of it turns up afterwards. Unless its clock is kept, the environment gets `clock`, or the real one.
         """
-        await self._drain.wait(scope, seconds)
+        drained = await self._drain.wait(scope, seconds)
         with unavailable("The environment can't be reset"):
-            dead = await self._drain.dead(scope)
+            dead = await self._drain.dead(scope) if drained.dead else ()
             async with self._database.transaction() as connection:
                 await act.keep(connection, **about)  # first: this may be interrupted
             while not await self._remove(scope, game=game, keep_clock=keep_clock, clock=clock):

@@ -129,6 +129,7 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     asking = await stack.enter_async_context(connect(url))
     keys = keys_at(chosen, settings.redis_prefix)
     backlog = Backlog(asking, keys)
+    stack.callback(backlog.close)
     replicas = Replicas(asking, keys) if settings.durability == "replica" else None
     site.running.durability = await inspect(writing, chosen, replicated=replicas is not None)
     if replicas is not None:

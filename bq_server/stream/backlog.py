@@ -5,15 +5,17 @@ is committed, or in the same step in which it becomes a dead letter: reading the
 the facts last finds each message in at least one of them.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import redis.asyncio as redis
 from msgspec import Struct
 from redis.exceptions import ResponseError
 
-from bq_server.stream.connection import asking
+from bq_server.stream.connection import WRITE_TIMEOUT, asking
 from bq_server.stream.keys import FIELD, LETTER_FIELD, StreamKeys
+from bq_server.stream.script_connection import Pipe
+from bq_server.stream.scripts import load
 
 PAGE = 100
 """Messages in one round trip: a few milliseconds of a stream server's time, and at most a few MB."""
@@ -33,6 +35,15 @@ class Kept(Struct, frozen=True):
     """Whether the message is a dead letter being retried."""
 
 
+class Tail(Struct, frozen=True):
+    """The end of the stream, at one moment."""
+
+    messages: Sequence[Kept]
+    """At most a page of what waits, latest first."""
+    has_dead: bool
+    """Whether there are dead letters."""
+
+
 class Backlog:
     """The messages of all environments that are accepted and not settled, and the dead letters.
 
@@ -42,6 +53,12 @@ class Backlog:
     def __init__(self, client: redis.Redis, keys: StreamKeys) -> None:
         self._client = client
         self._keys = keys
+        self._pipe = Pipe(client, seconds=WRITE_TIMEOUT)
+        self._tail = load("tail")
+
+    def close(self) -> None:
+        """Close the connection that `tail` has opened."""
+        self._pipe.close()
 
     async def extent(self) -> tuple[int, str | None, int]:
         """How many messages wait, the id of the one that has waited longest, and how many dead letters there are."""
@@ -70,6 +87,12 @@ class Backlog:
             newest: bytes = about["last-generated-id"]
             return newest.decode()
 
+    async def tail(self, up_to: str) -> Tail:
+        """What waits from this id, or from `LATEST`, down: what is asked often, and is nearly always nothing."""
+        with asking():
+            page, dead = await self._pipe.run(self._tail, [self._keys.events, self._keys.dead], [up_to, PAGE])
+        return Tail([_kept(each, dict(zip(pairs[::2], pairs[1::2], strict=True))) for each, pairs in page], dead > 0)
+
     def queued(self, up_to: str) -> AsyncIterator[Kept]:
         """The waiting messages, oldest first, up to this id: new ones may arrive faster than they are read."""
         return self._read(self._client.xrange, "-", up_to)
@@ -83,7 +106,7 @@ class Backlog:
             with asking():
                 page: Any = await command(self._keys.events, start, end, count=PAGE)
             for message_id, fields in page:
-                yield Kept(message_id.decode(), fields.get(FIELD, b""), LETTER_FIELD in fields)
+                yield _kept(message_id, fields)
             if len(page) < PAGE:
                 return
             start = f"({page[-1][0].decode()}"
@@ -103,3 +126,7 @@ class Backlog:
         with asking():
             if message_ids:
                 await self._client.hdel(self._keys.dead, *message_ids)
+
+
+def _kept(message_id: bytes, fields: Mapping[bytes, bytes]) -> Kept:
+    return Kept(message_id.decode(), fields.get(FIELD, b""), LETTER_FIELD in fields)

@@ -28,8 +28,10 @@ _INCOMPLETE = object()
 class Pipe(asyncio.Protocol):
     """Runs scripts in the order of the calls. It never sends one twice, because an append may have been made."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, seconds: float = APPEND_TIMEOUT) -> None:
+        """`seconds`: how long to wait for an answer."""
         self._client = client
+        self._seconds = seconds
         self._opening: asyncio.Task[asyncio.Transport] | None = None
         self._opened_by: Any = None
         """The stream that redis-py opened, kept while its transport is in use."""
@@ -83,7 +85,7 @@ class Pipe(asyncio.Protocol):
         except Exception:
             transport.abort()  # it may be sent or not: its answer must not be taken for that of another command
             raise
-        limit = loop.call_later(APPEND_TIMEOUT, self._expire, answer, transport)
+        limit = loop.call_later(self._seconds, self._expire, answer, transport)
         try:
             return await answer
         finally:
@@ -96,7 +98,7 @@ class Pipe(asyncio.Protocol):
         if turns:  # in each of which the transport may read
             asyncio.get_running_loop().call_soon(self._expire, answer, transport, turns - 1)
         else:
-            answer.set_exception(TimedOut(f"no answer within {APPEND_TIMEOUT:g} s"))
+            answer.set_exception(TimedOut(f"no answer within {self._seconds:g} s"))
             transport.abort()  # its answer must not be taken for a later command's
 
     async def _open(self) -> asyncio.Transport:
@@ -108,12 +110,12 @@ class Pipe(asyncio.Protocol):
         if self._opening is None:
             self._opening = asyncio.create_task(self._connect(), name="stream-connection")
             self._opening.add_done_callback(self._end_opening)
-        done, _ = await asyncio.wait({self._opening}, timeout=APPEND_TIMEOUT)
+        done, _ = await asyncio.wait({self._opening}, timeout=self._seconds)
         for opening in done:
             if opening.cancelled():
                 raise Disconnected("the connection was closed")
             return opening.result()
-        raise TimedOut(f"no connection within {APPEND_TIMEOUT:g} s")
+        raise TimedOut(f"no connection within {self._seconds:g} s")
 
     def _end_opening(self, opening: asyncio.Task[asyncio.Transport]) -> None:
         self._opening = None
