@@ -18,6 +18,7 @@ from bq_server.game.mechanics.board_teams import BoardTeams
 from bq_server.game.mechanics.leaderboards import board_order
 from bq_server.game.state import keys
 from bq_server.processing.compiled_games import Games
+from bq_server.store import games as stored_games
 from bq_server.store import participants, state
 from bq_server.store.database import Connection
 from bq_server.store.participants import Participant
@@ -37,7 +38,10 @@ class ParticipantView(Struct, frozen=True):
 async def known_participant(connection: Connection, call: Call, participant_id: str | None = None) -> Participant:
     """The participant of that id, or that the path names. Raises `Refusal` for one that no event ever named."""
     participant_id = participant_id or call.parameter("participant_id")
-    found = await participants.find(connection, call.scope, participant_id)
+    return _known(call, participant_id, await participants.find(connection, call.scope, participant_id))
+
+
+def _known(call: Call, participant_id: str, found: Participant | None) -> Participant:
     if found is None:
         raise call.missing("participant", participant_id)
     return found
@@ -50,8 +54,20 @@ async def view_of_participant(
 
     Challenges can be read as they are `now`, where that is given.
     """
-    found = await known_participant(connection, call, participant_id)
-    game = await games.of(connection, call.scope)
+    participant_id, scope, references = (
+        participant_id or call.parameter("participant_id"),
+        call.scope,
+        connection.references,
+    )
+
+    def look(reading: Any) -> tuple[Participant | None, int]:
+        return participants.look_up(reading, references, scope, participant_id), stored_games.current_version(
+            reading, scope
+        )
+
+    participant, version = await connection.run(look)
+    found = _known(call, participant_id, participant)
+    game = await games.at(connection, scope, version)
     rounds = [] if now is None else rounds_now(game, now)
     return ParticipantView(found, game, await state.cells_with(connection, call.scope, found.participant_id, rounds))
 

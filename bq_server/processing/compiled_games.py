@@ -46,9 +46,13 @@ class Games:
                 log.error("game.unreadable", project=scope.project, environment=scope.environment, reason=repr(error))
             self.unreadable[scope] = unreadable
             raise unreadable from error
+        self.keep(scope, version, compiled)
+        return compiled
+
+    def keep(self, scope: Scope, version: int, compiled: CompiledGame) -> None:
+        """Know what that version of the environment's game is when it is next needed."""
         self._compiled[scope] = (version, compiled)
         self.unreadable.pop(scope, None)
-        return compiled
 
     async def _compile(self, connection: Connection, scope: Scope) -> CompiledGame:
         found, has_received = await connection.run(

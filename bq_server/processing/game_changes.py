@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -19,7 +20,7 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.contest_freezer import watch_contests
 from bq_server.processing.forecast import Forecast, Forecaster
 from bq_server.processing.received_facts import deliver_past, undelivered
-from bq_server.store import expiring_points, facts, feed, games, participants, state, team_scores
+from bq_server.store import expiring_points, facts, feed, games, participants, received_facts, state, team_scores
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database
 from bq_server.store.feed import NewNotice
@@ -136,8 +137,8 @@ class GameChanges:
         old = await self._games.of(connection, scope)
         if (moved := moved_default(old.game, new)) is not None:
             raise DefaultMoved(moved)
-        applied = await games.applied(connection, scope)
-        newest = await facts.last_seq(connection)
+        stored = await connection.run(partial(_stored, scope=scope))
+        applied, newest, total = stored.applied, stored.last_seq, stored.participants
         before, after = definitions_of(old.game), definitions_of(new)
         added = [key for key in after if key not in before]
         removed = [key for key in before if key not in after]
@@ -159,19 +160,19 @@ class GameChanges:
         anew += [key for key in (*changed, *added) if key.startswith("tier/")]
         # What changes may award more or less than before to those whose awards conditions see.
         anew += sorted(compiled.award_readers.difference(anew))
-        total = await participants.count(connection, scope)
         recomputed = anew if total else []
         owed = [rule for rule in undelivered(old, compiled) if rule.key in recomputed]
         if owed:
             await deliver_past(connection, scope, owed, now)
         listening = [*_listening(compiled, anew, counts), *_listening(old, removed, applied)]
-        affected = await participants.count_listeners(connection, scope, listening)
+        affected = await participants.count_listeners(connection, scope, listening) if listening else 0
         document = new.model_dump_json(exclude_defaults=True)
         version = await games.put(connection, scope, document, counts | dict.fromkeys(removed, REMOVED), now)
         if new.contests or old.game.contests:
             await watch_contests(connection, scope, new)
-        await games.forget_warnings(connection, scope, [*changed, *removed])
-        await state.remove_boards(connection, scope, removed)
+        if changed or removed:
+            await games.forget_warnings(connection, scope, [*changed, *removed])
+            await state.remove_boards(connection, scope, removed)
         of_teams = [
             each.code for each in old.game.leaderboards if each.group_by and f"leaderboard/{each.code}" in removed
         ]
@@ -194,7 +195,29 @@ class GameChanges:
         await _note(connection, scope, now, plan)
         if recomputed:
             compiled = await asyncio.to_thread(compile_game, new, counts, frozenset(recomputed))
+        elif not stored.has_received:  # then it is what would be compiled from the store
+            connection.after_commit(partial(self._games.keep, scope, version, compiled))
         return plan, compiled, owed
+
+
+class _Stored(Struct, frozen=True):
+    """What is stored of an environment that a change of its game depends on."""
+
+    applied: Mapping[str, int]
+    last_seq: int
+    participants: int
+    has_received: bool
+    """Of any environment."""
+
+
+def _stored(reading: Any, scope: Scope) -> _Stored:
+    """Look, on the connection's own thread."""
+    return _Stored(
+        games.applied_seqs(reading, scope),
+        facts.highest_seq(reading),
+        participants.counted(reading, scope),
+        received_facts.has_any(reading),
+    )
 
 
 def _settings(game: Game) -> dict[str, object]:
@@ -223,7 +246,7 @@ async def _note(connection: Connection, scope: Scope, now: int, plan: ApplyPlan)
     await feed.add_notices(connection, [NewNotice(scope, "game.changed", now, told)])
 
 
-def _listening(game: CompiledGame, keys: Iterable[str], counts: dict[str, int]) -> list[tuple[str, int]]:
+def _listening(game: CompiledGame, keys: Iterable[str], counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return [
         (fact_type, counts.get(key, 0)) for key in keys if key in game.rules for fact_type in game.rules[key].fact_types
     ]

@@ -223,6 +223,7 @@ async def _start_consumer(
     if charge is not None and peers is not None:
         await site.sole.start(partial(in_charge, charge, peers))
     group = ConsumerGroup(stream.reading, stream.keys, name, charge, stream.note)
+    site.stack.callback(group.close)
     letters = DeadLetters(stream.reading, stream.keys, charge)
     consumer = Consumer(
         group,

@@ -56,17 +56,21 @@ class Connection(aiosqlite.Connection):
         self._deferred: list[asyncio.Future[object]] = []
         self._after_commit: list[Callable[[], None]] = []
 
-    async def run(self, work: Callable[[Any], T]) -> T:
-        """Call a function with the DB-API connection on the connection's own thread.
+    def run(self, work: Callable[[Any], T]) -> "asyncio.Future[T]":
+        """Call a function with the DB-API connection on the connection's own thread; await what it returns.
 
         For work of many statements: each `await` of a statement costs more than most statements.
         """
-        found: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
-        return found
+        # As aiosqlite's `_execute`, without a coroutine and, where it is deferred, without a task for it.
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if not self._running:
+            raise ValueError("the connection is closed")
+        self._tx.put_nowait((done, partial(work, self._conn)))
+        return done
 
     def defer(self, work: Callable[[Any], object]) -> None:
         """As `run`, without waiting: the transaction waits before it commits, and fails if the function does."""
-        self._deferred.append(asyncio.ensure_future(self.run(work)))
+        self._deferred.append(self.run(work))
 
     def after_commit(self, work: Callable[[], None]) -> None:
         """Call a function once the transaction is committed, and only then."""
@@ -82,6 +86,8 @@ class Connection(aiosqlite.Connection):
     async def deferred(self, *, failing: bool = False) -> None:
         """Wait for everything deferred. Raises what it raised, unless the transaction is already `failing`."""
         works, self._deferred = self._deferred, []
+        if not works:
+            return
         for outcome in await asyncio.gather(*works, return_exceptions=True):
             if isinstance(outcome, BaseException) and not failing:
                 raise outcome

@@ -164,6 +164,7 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> int:
         watched_streaks.remove_all(writing, scope)
         return read_every(writing)[scope].resets
 
+    connection.after_commit(lambda: connection.references.aliased.discard(scope))
     resets = await connection.run(remove)
     await feed.remove_notices(connection, scope)
     return resets

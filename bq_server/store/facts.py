@@ -12,6 +12,7 @@ from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
 _queries = load("facts")
+_reading = load("facts", "sqlite3")
 
 FINGERPRINT_DIGITS = 32
 
@@ -109,6 +110,12 @@ def _fact(row: Sequence[Any] | None) -> StoredFact | None:
 async def last_seq(connection: Connection) -> int:
     """The seq of the newest fact of any environment; 0 if there is none."""
     found: int = await _queries.last_seq(connection)
+    return found
+
+
+def highest_seq(reading: Any) -> int:
+    """As `last_seq`, on the connection's own thread."""
+    found: int = _reading.last_seq(reading)
     return found
 
 

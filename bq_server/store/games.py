@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -79,14 +80,19 @@ def in_force(reading: Any, scope: Scope) -> GameInForce:
     refolds = [_refold(each) for each in _writing.refolds_of(reading, **names)]
     return GameInForce(
         None if row is None else StoredGame(*row),
-        {key: seq for key, seq, *_ in _writing.definitions(reading, **names)},
+        applied_seqs(reading, scope),
         frozenset(key for each in refolds if each.finished_at is None for key in each.definitions),
     )
 
 
 async def version(connection: Connection, scope: Scope) -> int:
     """The version of the game, which grows whenever the meaning of facts changes; 0 without a game."""
-    return await _queries.version(connection, **scope._asdict()) or 0
+    return await connection.run(partial(current_version, scope=scope))
+
+
+def current_version(reading: Any, scope: Scope) -> int:
+    """As `version`, on the connection's own thread."""
+    return _writing.version(reading, **scope._asdict()) or 0
 
 
 async def bump_version(connection: Connection, scope: Scope) -> None:
@@ -96,7 +102,12 @@ async def bump_version(connection: Connection, scope: Scope) -> None:
 
 async def applied(connection: Connection, scope: Scope) -> dict[str, int]:
     """For each definition the seq after which it counts."""
-    return {row[0]: row[1] async for row in _queries.definitions(connection, **scope._asdict())}
+    return await connection.run(partial(applied_seqs, scope=scope))
+
+
+def applied_seqs(reading: Any, scope: Scope) -> dict[str, int]:
+    """As `applied`, on the connection's own thread."""
+    return {key: seq for key, seq, *_ in _writing.definitions(reading, **scope._asdict())}
 
 
 async def put(

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 
 from msgspec import Struct
 
 from bq_server.events import Scope
-from bq_server.store.aliases import story_of
+from bq_server.store.aliases import stories_of, story_of
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, StoredFact, fact_of
 from bq_server.store.queries import load
+from bq_server.store.references import References
 
 _queries = load("participants")
+_reading = load("participants", "sqlite3")
 
 LOOKED_AT = 20_000
 """Participants examined for a page of a search, which takes some ten milliseconds: a search uses no index."""
@@ -47,8 +51,14 @@ async def put(connection: Connection, scope: Scope, participant: Participant) ->
 
 async def find(connection: Connection, scope: Scope, participant_id: str) -> Participant | None:
     """The participant of that id, if it is known; of an alias, whom it stands for."""
-    participant_id = await story_of(connection, scope, participant_id)
-    row = await _queries.participant(connection, **scope._asdict(), participant_id=participant_id)
+    return await connection.run(partial(look_up, references=connection.references, scope=scope, name=participant_id))
+
+
+def look_up(reading: Any, references: References, scope: Scope, name: str) -> Participant | None:
+    """As `find`, on the connection's own thread."""
+    if scope in references.aliased:
+        name = stories_of(reading, scope, [name]).get(name, name)
+    row = _reading.participant(reading, **scope._asdict(), participant_id=name)
     return None if row is None or not row[-1] else Participant(*row[:-1])
 
 
@@ -61,8 +71,13 @@ async def reference(connection: Connection, scope: Scope, participant_id: str) -
 
 async def count(connection: Connection, scope: Scope) -> int:
     """How many participants an environment has."""
-    found: int = await _queries.count_participants(connection, **scope._asdict())
-    return found
+    return await connection.run(partial(counted, scope=scope))
+
+
+def counted(reading: Any, scope: Scope) -> int:
+    """As `count`, on the connection's own thread."""
+    number: int = _reading.count_participants(reading, **scope._asdict())
+    return number
 
 
 async def after(connection: Connection, scope: Scope, participant_id: str, limit: int) -> list[str]:

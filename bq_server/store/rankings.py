@@ -148,6 +148,8 @@ class Rankings:
             finally:
                 connection.execute("ROLLBACK")
 
+        if not names:
+            return work()
         tried: list[int] = []
         while True:
             async with self._database.read() as connection:

@@ -34,7 +34,7 @@ class References:
         self._rankings: dict[tuple[int, Ranking], int] = {}
         self._whole: set[int] = set()
         self.aliased: set[Scope] = set()
-        """The environments that have, or once had, aliases: in all others nothing is looked up."""
+        """The environments that have, or had since their last reset, aliases: in others nothing is looked up."""
 
     def forget(self) -> None:
         """Look everything up again."""

@@ -1,4 +1,4 @@
--- What the scripts share that only the consumer in charge may do.
+-- What the scripts share that remove messages, and those that only the consumer in charge may run.
 local function consumer_in_charge(charge)
     local held = redis.call('GET', charge)
     return held and string.match(held, '^%d+ (.*)$')

@@ -7,9 +7,11 @@ import redis.asyncio as redis
 from msgspec import Struct
 
 from bq_server.stream.charge import Charge
-from bq_server.stream.counts import Count, make_group, settled
+from bq_server.stream.connection import READ_TIMEOUT
+from bq_server.stream.counts import Count, make_group
 from bq_server.stream.entries import StreamEntry
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
+from bq_server.stream.script_connection import Pipe
 from bq_server.stream.scripts import load
 from bq_server.stream.store_note import StoreNote
 
@@ -50,7 +52,13 @@ class ConsumerGroup:
         self.name = name
         self._charge = charge
         self._note = note
+        self._remove = load("charged", "remove")
         self._remove_idle = load("remove_idle")
+        self._pipe = Pipe(client, seconds=READ_TIMEOUT)
+
+    def close(self) -> None:
+        """Close the connection that `remove` has opened."""
+        self._pipe.close()
 
     async def make(self) -> bool:
         """Create the group if there is none; returns whether it was created."""
@@ -109,14 +117,10 @@ class ConsumerGroup:
         letters = [entry.letter_id for entry in entries if entry.letter_id is not None]
         if self._charge is not None:
             return await self._charge.settle(ids, letters, self._note)
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.xack(self._keys.events, GROUP, *ids)
-            pipe.xdel(self._keys.events, *ids)
-            if letters:
-                pipe.hdel(self._keys.dead, *letters)
-            if self._note is not None and self._note.seq:
-                pipe.hset(self._keys.counts, self._note.field, self._note.seq)
-            return await settled(pipe, self._keys, len(ids))
+        noted = ("", 0) if self._note is None else (self._note.field, self._note.seq)
+        keys = (self._keys.events, self._keys.dead, self._keys.counts)
+        total, epoch = await self._pipe.run(self._remove, keys, [GROUP, *noted, len(ids), *ids, *letters])
+        return Count(epoch.decode(), total)
 
     async def others_have_some(self) -> bool:
         """Whether something was delivered to another consumer, and is neither acknowledged nor taken over.
