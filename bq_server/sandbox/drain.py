@@ -20,7 +20,7 @@ from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.sandbox.unfinished_work import UnfinishedWork, unfinished_work
 from bq_server.store import games
 from bq_server.store.database import Database
-from bq_server.stream.backlog import LATEST, PAGE, Backlog, Kept, Tail
+from bq_server.stream.backlog import LATEST, PAGE, Backlog, Kept, StreamEnd
 from bq_server.stream.dead_letters import read_letter
 
 LOOK_SECONDS = 0.25
@@ -135,7 +135,7 @@ class Drain:
         async with self._database.read() as connection:
             return await connection.run(partial(unfinished_work, scope=scope, now=self._clocks.now(scope)))
 
-    async def _consumes(self, wanted: _Wanted, up_to: str, deadline: float) -> Tail | None:
+    async def _consumes(self, wanted: _Wanted, up_to: str, deadline: float) -> StreamEnd | None:
         """Wait until no wanted message waits, up to this one; returns what is there then, None if not in time."""
         while True:
             beat = self._consumed.next()

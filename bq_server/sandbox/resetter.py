@@ -1,7 +1,8 @@
 """Emptying a test environment."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +19,8 @@ from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database
 from bq_server.store.feed import NewNotice
 from bq_server.stream.backlog import Backlog
+
+_Record = Callable[[Connection], Awaitable[None]]
 
 ROWS = 10_000
 """Removed in one transaction: others wait for the store no longer than they would for a large batch."""
@@ -66,15 +69,22 @@ class Resetter:
         drained = await self._drain.wait(scope, seconds)
         with unavailable("The environment can't be reset"):
             dead = await self._drain.dead(scope) if drained.dead else ()
-            async with self._database.transaction() as connection:
-                await act.keep(connection, **about)  # first: this may be interrupted
-            while not await self._remove(scope, game=game, keep_clock=keep_clock, clock=clock):
-                pass
+            # With the first that is removed: what follows may be interrupted.
+            record: _Record | None = partial(act.keep, **about)
+            while not await self._remove(scope, record, game=game, keep_clock=keep_clock, clock=clock):
+                record = None
             await self._backlog.remove_dead(dead)
 
-    async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool, clock: OwnClock | None) -> bool:
-        """Remove some of what is there, or the last of it and all the rest; whether nothing is left."""
+    async def _remove(
+        self, scope: Scope, record: _Record | None, *, game: bool, keep_clock: bool, clock: OwnClock | None
+    ) -> bool:
+        """Remove some of what is there, or the last of it and all the rest; whether nothing is left.
+
+        `record` records the act in the same transaction.
+        """
         async with self._database.transaction() as connection:
+            if record is not None:
+                await record(connection)
             if await environments.remove_oldest_facts(connection, scope, ROWS) == ROWS:
                 return False
             if await environments.remove_consequences(connection, scope, ROWS) == ROWS:

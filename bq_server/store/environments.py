@@ -162,9 +162,8 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> int:
         ):
             some(writing, **own)
         watched_streaks.remove_all(writing, scope)
+        feed.remove_notices(writing, scope)
         return read_every(writing)[scope].resets
 
     connection.after_commit(lambda: connection.references.aliased.discard(scope))
-    resets = await connection.run(remove)
-    await feed.remove_notices(connection, scope)
-    return resets
+    return await connection.run(remove)

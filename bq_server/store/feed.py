@@ -110,9 +110,9 @@ def write_notices(connection: Any, notices: Sequence[NewNotice]) -> None:
         _queries.remove_old_notices(connection, **scope._asdict(), most=MOST_NOTICES)
 
 
-async def remove_notices(connection: Connection, scope: Scope) -> None:
-    """Delete the notices of an environment that is reset."""
-    await connection.run(lambda writing: _queries.remove_notices(writing, **scope._asdict()))
+def remove_notices(writing: Any, scope: Scope) -> None:
+    """Delete the notices of an environment that is reset; on the connection's own thread."""
+    _queries.remove_notices(writing, **scope._asdict())
 
 
 async def notices_of(connection: Connection, scope: Scope, participant_id: str) -> list[NoticeHappened]:

@@ -35,7 +35,7 @@ class Kept(Struct, frozen=True):
     """Whether the message is a dead letter being retried."""
 
 
-class Tail(Struct, frozen=True):
+class StreamEnd(Struct, frozen=True):
     """The end of the stream, at one moment."""
 
     messages: Sequence[Kept]
@@ -87,11 +87,13 @@ class Backlog:
             newest: bytes = about["last-generated-id"]
             return newest.decode()
 
-    async def tail(self, up_to: str) -> Tail:
+    async def tail(self, up_to: str) -> StreamEnd:
         """What waits from this id, or from `LATEST`, down: what is asked often, and is nearly always nothing."""
         with asking():
             page, dead = await self._pipe.run(self._tail, [self._keys.events, self._keys.dead], [up_to, PAGE])
-        return Tail([_kept(each, dict(zip(pairs[::2], pairs[1::2], strict=True))) for each, pairs in page], dead > 0)
+        return StreamEnd(
+            [_kept(each, dict(zip(pairs[::2], pairs[1::2], strict=True))) for each, pairs in page], dead > 0
+        )
 
     def queued(self, up_to: str) -> AsyncIterator[Kept]:
         """The waiting messages, oldest first, up to this id: new ones may arrive faster than they are read."""

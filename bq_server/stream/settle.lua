@@ -11,7 +11,9 @@ local n = tonumber(ARGV[5])
 if #ARGV > 5 + n then
     redis.call('HDEL', KEYS[2], unpack(ARGV, 6 + n))
 end
+local settled = settle(KEYS[1], KEYS[3], ARGV[1], {unpack(ARGV, 6, 5 + n)})
+-- Last: a server without memory refuses what grows, unless the script has written before.
 if ARGV[4] ~= '0' then
     redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
 end
-return settle(KEYS[1], KEYS[3], ARGV[1], {unpack(ARGV, 6, 5 + n)})
+return settled

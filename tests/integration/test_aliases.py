@@ -12,6 +12,7 @@ from bq_server.audit.verification import Verifier
 from bq_server.events import Event
 from bq_server.game.facts import ATTRIBUTES_CHANGED, FACT_VOIDED, PARTICIPANT_ALIASED, POINTS_TRANSFERRED
 from bq_server.moments import HOUR
+from bq_server.store import environments
 from bq_server.store.database import Database
 from bq_server.store.facts import fact_id_of
 from tests.integration.test_recipients import BRINGING
@@ -348,3 +349,20 @@ async def test_the_first_of_two_that_contradict_each_other_holds(world: World) -
     ]
     assert await world.differences() == {}
     assert await world.replay() == 0
+
+
+@pytest.mark.anyio
+async def test_an_environment_that_was_emptied_has_no_aliases_to_look_up(named: World) -> None:
+    await alias(named, "a", "b")
+    async with named.database.transaction(undo=True) as connection:
+        await environments.empty(connection, SCOPE, game=False)
+        aliased = connection.references.aliased
+    assert aliased == {SCOPE}, "what is rolled back has emptied nothing"
+    async with named.database.transaction() as connection:
+        await environments.remove_oldest_facts(connection, SCOPE, 10)
+        await environments.remove_consequences(connection, SCOPE, 10)
+        await environments.empty(connection, SCOPE, game=False)
+        assert aliased == {SCOPE}, "nor has what is not committed"
+    assert aliased == set()
+    await alias(named, "b", "c")
+    assert aliased == {SCOPE}

@@ -10,6 +10,7 @@ import pytest
 from bq_server.clock import Clock, system_clock
 from bq_server.stream import consumer as consumer_module
 from bq_server.stream import consumer_group
+from bq_server.stream.charge import Charge
 from bq_server.stream.consumer import Consumer
 from bq_server.stream.consumer_group import ConsumerGroup
 from bq_server.stream.counts import Count
@@ -17,6 +18,7 @@ from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.lookup import MessageLookup
+from bq_server.stream.store_note import StoreNote
 from tests.support.stepped_clock import SteppedClock
 
 pytestmark = pytest.mark.anyio
@@ -362,3 +364,23 @@ async def test_a_store_that_is_away_keeps_the_order_of_what_was_read_ahead(
     await run_until_drained(client, handler)
     assert handler.batches[:4] == [numbered(100)] * 4
     assert handler.payloads[300:] == numbered(250)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_what_is_settled_leaves_a_stream_server_that_has_no_memory(client: Any, alone: bool) -> None:
+    charge = None if alone else Charge(client, KEYS, "c")
+    if charge is not None:
+        await charge.take(1)
+    group = ConsumerGroup(client, KEYS, "c", charge, StoreNote("noted", "first", 7))
+    await group.make()
+    await add(client, b"1", b"2")
+    entries = await group.read(block=False)
+    await client.config_set("maxmemory", "1")
+    try:
+        assert (await group.remove(entries)).total == 2
+    finally:
+        await client.config_set("maxmemory", "0")
+    assert await client.hget(KEYS.counts, "noted") == b"7"
+    assert await client.xlen(KEYS.events) == 0
+    assert (await client.xpending(KEYS.events, GROUP))["pending"] == 0
+    group.close()

@@ -20,13 +20,13 @@ class Calls:
 
     def __init__(self, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        execute: Any = connection._execute
+        run: Any = connection.run
 
-        async def counting(*arguments: Any) -> Any:
+        def counting(work: Any) -> Any:
             self.count += 1
-            return await execute(*arguments)
+            return run(work)
 
-        monkeypatch.setattr(connection, "_execute", counting)
+        monkeypatch.setattr(connection, "run", counting)
 
     def taken(self) -> int:
         count, self.count = self.count, 0

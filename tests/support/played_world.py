@@ -101,7 +101,7 @@ class World:
         self.database = database
         self._moments = count(NOW)
         self._numbers = count()
-        games = Games()
+        self.games = games = Games()
         self.ids = IdSource()
         self.processor = Processor(database, self.ids, Clocks(self.clock), games)
         self.refold_job = RefoldJob(database, games, self.ids, Clocks(self.clock))
