@@ -36,11 +36,11 @@ class StoreAccount:
         """Compare, before anything else is done, and store what is lost; returns whether something is."""
         note, loss = self._counts.note, None
         async with self._database.transaction() as connection:  # which sees all that is committed
-            seq = await connection.run(batch.seq_given_last)
-            if seq < note.seq:  # a worker that ran for a while, and is to lead now
+            height = await connection.run(batch.height)
+            if height < note.height:  # a worker that ran for a while, and is to lead now
                 raise StoreUnavailable(SET_BACK_MEANWHILE)
-            note.seq = seq
-        lost = counts.noted - note.seq
+            note.height = height
+        lost = counts.noted - note.height
         if lost <= 0:
             return False
         # The loss is known by its moment: a start that was killed before it lowered the note has stored it.
@@ -59,12 +59,12 @@ class StoreAccount:
         note = self._counts.note
         # After the question to the stream: a store that has all its facts has at least those that were noted.
         async with self._database.read() as connection:
-            seq = await connection.run(batch.seq_given_last)
-        if seq < max(counts.noted, note.seq):
+            height = await connection.run(batch.height)
+        if height < max(counts.noted, note.height):
             await self._report_set_back(counts.noted)
             return
-        note.saw(seq)
-        if note.seq > counts.noted:
+        note.saw(height)
+        if note.height > counts.noted:
             await self._counts.put_note()
 
     async def _report_set_back(self, noted: int) -> None:
@@ -72,7 +72,7 @@ class StoreAccount:
         if self.problem is not None:
             return
         async with self._database.transaction() as connection:
-            lost = max(noted, self._counts.note.seq) - await connection.run(batch.seq_given_last)
+            lost = max(noted, self._counts.note.height) - await connection.run(batch.height)
         if lost > 0:
             self.problem = SET_BACK_MEANWHILE
             log.critical("store.set_back", what=self.problem, facts=lost, at_least=True)

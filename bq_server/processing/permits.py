@@ -59,7 +59,9 @@ class Permits:
 
     def suspend(self, process_id: str) -> None:
         """A worker may still do what it was handed: `revoke` its permit before that is done by another."""
-        self._suspended[process_id] = self._granted.pop(process_id)
+        permit = self._granted.pop(process_id, None)
+        if permit is not None:
+            self._suspended[process_id] = permit
 
     async def revoke(self) -> Collection[str]:
         """Revoke what is suspended; returns whose it was. Raises `StoreUnavailable`; then it is to be called again."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from operator import methodcaller
+from typing import Any
 
 import structlog
 from msgspec import Struct, field
@@ -27,7 +28,7 @@ from bq_server.processing.step_changes import Played
 from bq_server.store import aliases, catalog, facts, reward_claims, state
 from bq_server.store import batch as store
 from bq_server.store.batch import Before, NewFact
-from bq_server.store.beside import Beside, Permit
+from bq_server.store.beside import Beside, Permit, at_the_end
 from bq_server.store.catalog import CatalogCaps
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
@@ -261,7 +262,7 @@ class Processor:
                 raise NotBeside(aliased)
             events = await connection.run(partial(as_meant, references=references, events=events))
         before = await connection.run(lambda reading: store.before(reading, references, events))
-        if self._note is not None and before.last_seq < self._note.seq:
+        if self._note is not None and before.height < self._note.height:
             raise StoreUnavailable(SET_BACK_MEANWHILE)
         if beside:
             if before.heard:
@@ -295,7 +296,10 @@ class Processor:
         if not rehearsed:
             if self._note is not None:
                 made = sum(len(new.facts) for new in batch.new.values())
-                connection.after_commit(partial(self._note.saw, before.last_seq + made))
+                if not beside:
+                    connection.after_commit(partial(self._note.saw, before.height + made))
+                elif made:
+                    await connection.run(partial(_count_commit, note=self._note, connection=connection))
             for event, outcome in zip(events, batch.outcomes, strict=True):
                 if isinstance(outcome, Duplicate) and event.message_id is not None:
                     await facts.record_duplicate(connection, event, outcome.fact)
@@ -356,3 +360,7 @@ def _outcome_of_repeat(event: Event, fact: StoredFact) -> Outcome:
     if fact.event_id == event.event_id:
         return Processed(fact, fresh=False)
     return Duplicate(fact) if fact.fingerprint == event.fingerprint else Conflict(fact)
+
+
+def _count_commit(writing: Any, note: StoreNote, connection: Connection) -> None:
+    at_the_end(writing, lambda: connection.after_commit(partial(note.saw, writing.count_commit())))

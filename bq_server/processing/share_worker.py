@@ -1,17 +1,18 @@
 """What a worker does that doesn't lead: the part of a batch that the leading one hands it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
 from bq_server.concurrency.interruption import answer_unless
 from bq_server.events import Event
 from bq_server.processing.message_batch import verdict_on
-from bq_server.processing.processor import NotBeside, Outcome, Processor
+from bq_server.processing.processor import NotBeside, Processor
 from bq_server.store.beside import Permit
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.shares import Part, PartAnswer, Shares
+from bq_server.stream.store_note import StoreNote
 
 log = structlog.get_logger("bq_server.processing.share_worker")
 
@@ -24,9 +25,10 @@ WHILE_LEADING_SECONDS = 0.25
 class ShareWorker:
     """Processes parts of batches, one after the other."""
 
-    def __init__(self, processor: Processor, shares: Shares, leads: Callable[[], bool]) -> None:
-        """`leads`: whether this process does, now."""
+    def __init__(self, processor: Processor, shares: Shares, note: StoreNote, leads: Callable[[], bool]) -> None:
+        """`note`: the processor's. `leads`: whether this process does, now."""
         self._processor = processor
+        self._note = note
         self._shares = shares
         self._leads = leads
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -67,12 +69,7 @@ class ShareWorker:
         except Exception as error:  # noqa: BLE001 - the leader finds out what is at fault
             log.warning("share.not_processed", reason=str(error), error=type(error).__name__, events=len(part.messages))
             return PartAnswer(part.number, failure=str(error) or repr(error))
-        return PartAnswer(part.number, [verdict_on(outcome) for outcome in outcomes], highest_of(outcomes))
+        return PartAnswer(part.number, [verdict_on(outcome) for outcome in outcomes], self._note.height)
 
     async def _pause(self, seconds: float) -> None:
         await asyncio.wait({self._stopped}, timeout=seconds)
-
-
-def highest_of(outcomes: Sequence[Outcome]) -> int:
-    """The highest seq of the facts, or 0."""
-    return max((outcome.fact.seq for outcome in outcomes), default=0)

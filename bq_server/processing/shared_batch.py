@@ -30,6 +30,10 @@ log = structlog.get_logger("bq_server.processing.shared_batch")
 FEWEST = 200
 """A smaller batch isn't shared: there is no backlog, and handing out costs more than it saves."""
 
+MOST_OF_A_PART = 1_000
+"""Events of one transaction, whose end all wait for who want the store to themselves: what is more, of one participant
+or a few, is processed alone, where others get their turn."""
+
 ANSWER_SECONDS = 5.0
 """How long another worker may take: many times what a part needs, and less than a lease lasts."""
 
@@ -125,6 +129,8 @@ class SharedMessages:
             min(shares, key=len).extend(positions)
         for share in shares:
             share.sort()
+            alone += share[MOST_OF_A_PART:]
+            del share[MOST_OF_A_PART:]
         return own, {each: positions for each, positions in parts.items() if positions}, alone
 
     async def _process_shared(
@@ -135,6 +141,10 @@ class SharedMessages:
         try:
             settled, highest = await self._gather(batch, await self._hand_out(batch, parts))
             await self._take_back()
+        except BaseException:
+            for process_id in parts:
+                self._permits.suspend(process_id)
+            raise
         finally:
             settled_here = await working  # nothing of a batch goes on beside the next
         if self._note is not None:
@@ -186,7 +196,7 @@ class SharedMessages:
     async def _gather(self, batch: MessageBatch, shares: dict[int, _Share]) -> tuple[Collection[int], int]:
         """Wait until all have answered, or can't be waited for any longer.
 
-        Returns the positions of the events that are settled, and the highest seq of their facts.
+        Returns the positions of the events that are settled, and the height that the store has then.
         """
         settled: set[int] = set()
         highest, now = 0, asyncio.get_running_loop().time
@@ -199,7 +209,7 @@ class SharedMessages:
                         self._lose(shares.pop(number))
                 elif (share := shares.pop(answer.number, None)) is not None:  # else it is late, of an earlier batch
                     settled.update(self._settle(batch, share, answer))
-                    highest = max(highest, answer.seq)
+                    highest = max(highest, answer.height)
         except StreamUnavailable as error:
             log.warning("share.no_answers", reason=str(error))
         for share in shares.values():

@@ -207,7 +207,8 @@ async def _share_batches(
     permits = Permits(await store.database.connect_apart(), peers.process_id, LEASE)
     shared = SharedMessages(messages, processor, shares, permits, AvailableWorkers(peers.other_workers), stream.note)
     await site.sole.start(shared.leading)
-    await site.stack.enter_async_context(helping(ShareWorker(processor, shares, lambda: peers.term is not None)))
+    worker = ShareWorker(processor, shares, stream.note, lambda: peers.term is not None)
+    await site.stack.enter_async_context(helping(worker))
     return shared
 
 

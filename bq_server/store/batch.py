@@ -41,6 +41,8 @@ class Before(Struct):
     """What exists before a batch of events."""
 
     last_seq: int
+    height: int
+    """See `height`."""
     event_ids: list[bytes]
     """Of the events, as stored."""
     by_event: dict[str, StoredFact]
@@ -179,13 +181,18 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
     for scope, own in keys.items():
         number = references.scope(connection, scope)
         keyed |= by_their_keys(map(fact_of, _queries.facts_by_keys(connection, scope=number, keys=dumps(own))))
-    return Before(_queries.seq_given_last(connection), packed, made, keyed, versions, heard)
+    last_seq, height = _queries.seq_given_last(connection)
+    return Before(last_seq, height, packed, made, keyed, versions, heard)
 
 
-def seq_given_last(connection: Any) -> int:
-    """The highest seq that was ever given to a fact; 0 before the first."""
-    found: int = _queries.seq_given_last(connection)
-    return found
+def height(connection: Any) -> int:
+    """A number that grows with every commit that makes facts: a store with a lower one was set back.
+
+    The highest seq that was ever given to a fact, 0 before the first; on PostgreSQL higher by the number of
+    transactions that made facts beside others, as a lower seq may be committed after a higher one.
+    """
+    _, found = _queries.seq_given_last(connection)
+    return int(found)
 
 
 def states(connection: Any, references: References, scope: Scope, participants: Iterable[str]) -> dict[str, Held]:

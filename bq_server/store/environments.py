@@ -64,8 +64,10 @@ def held(reading: Any, scope: Scope) -> tuple[int, int]:
 
 
 async def facts_after(connection: Connection, scope: Scope, seq: int, limit: int) -> list[StoredFact]:
-    """The next facts of the environment, in the order they were made."""
-    return [fact_of(row) async for row in _queries.facts_after(connection, **scope._asdict(), seq=seq, limit=limit)]
+    """The next facts of the environment, in the order they were made: none that one with a lower seq may follow."""
+    until = (await feed.head(connection)).seq
+    rows = _queries.facts_after(connection, **scope._asdict(), seq=seq, until=until, limit=limit)
+    return [fact_of(row) async for row in rows]
 
 
 async def count_facts_until(connection: Connection, scope: Scope, seq: int) -> int:

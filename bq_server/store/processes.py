@@ -119,7 +119,7 @@ def revoke_permit(connection: Any, permit: Permit) -> None:
 
 
 def revoke_permits(connection: Any, holder: str, lease: str) -> None:
-    """Revoke those of all leaders before this holder of the lease; nothing where the holder doesn't have it."""
+    """Revoke the holder's own and, where it has the lease, those of all leaders before."""
     _queries.revoke_permits(connection, begin=PERMITS, holder=holder, lease=lease)
 
 

@@ -48,7 +48,7 @@ class Charge:
 
         Raises `NotInCharge`.
         """
-        noted = ("", 0) if note is None else (note.field, note.seq)
+        noted = ("", 0) if note is None else (note.field, note.height)
         args = [GROUP, self._consumer, *noted, len(message_ids), *message_ids, *letter_ids]
         return self._settled(await self._run(self._settle, self._charged_keys, args))
 

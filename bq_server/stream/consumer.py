@@ -31,6 +31,9 @@ BACKLOG_BATCH = 500
 
 Where several workers process them, there may be so many for each, as long as they are small."""
 
+MOST_BACKLOG = 4_000
+"""Most of them, for however many workers: a script of the stream server is given all their ids."""
+
 BACKLOG_BYTES = 8 << 20
 """What they may have in all, where there are more of them than for one worker."""
 
@@ -251,7 +254,7 @@ class Consumer:
     async def _read_backlog(self) -> list[StreamEntry]:
         """A larger batch, if there is that much."""
         entries: list[StreamEntry] = []
-        most, size = BACKLOG_BATCH * self._workers(), 0
+        most, size = min(BACKLOG_BATCH * self._workers(), MOST_BACKLOG), 0
         while len(entries) < most and not self._stopped.done():
             more = await self._read(block=False)
             entries += more

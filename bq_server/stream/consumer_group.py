@@ -117,7 +117,7 @@ class ConsumerGroup:
         letters = [entry.letter_id for entry in entries if entry.letter_id is not None]
         if self._charge is not None:
             return await self._charge.settle(ids, letters, self._note)
-        noted = ("", 0) if self._note is None else (self._note.field, self._note.seq)
+        noted = ("", 0) if self._note is None else (self._note.field, self._note.height)
         keys = (self._keys.events, self._keys.dead, self._keys.counts)
         total, epoch = await self._pipe.run(self._remove, keys, [GROUP, *noted, len(ids), *ids, *letters])
         return Count(epoch.decode(), total)

@@ -80,7 +80,7 @@ class Counts(Struct, frozen=True):
     newest: str
     """The last message appended."""
     noted: int
-    """The highest seq of a fact that the stream has noted of the store; 0 before the first."""
+    """The height that the stream has noted of the store; 0 before the first fact."""
     dead: int
     """How many dead letters there are."""
 
@@ -143,7 +143,7 @@ class StreamCounts:
     async def put_note(self) -> None:
         """Note how far the store is."""
         with asking():
-            await self._client.hset(self._keys.counts, self.note.field, self.note.seq)
+            await self._client.hset(self._keys.counts, self.note.field, self.note.height)
 
     async def set_back_at(self, now: int) -> int:
         """When it was first noticed that the store is behind its note: now, or by a start that did not come to an end.
@@ -158,7 +158,7 @@ class StreamCounts:
         """Note how far a store is that was set back, once that is stored as a loss."""
         with asking():
             async with self._client.pipeline() as pipe:
-                pipe.hset(self._keys.counts, self.note.field, self.note.seq)
+                pipe.hset(self._keys.counts, self.note.field, self.note.height)
                 pipe.hdel(self._keys.counts, self.note.set_back_field)
                 await pipe.execute()
 

@@ -41,8 +41,8 @@ class PartAnswer(msgspec.Struct, frozen=True, array_like=True):
     """Of the part."""
     results: Sequence[str | None] = msgspec.field(default_factory=list)
     """In the order of the messages: None for one that is settled, or why it can never be processed."""
-    seq: int = 0
-    """The highest of the facts that the messages are."""
+    height: int = 0
+    """Which the store has then."""
     failure: str | None = None
     """Why nothing was stored."""
     alone: Sequence[tuple[str, str]] = msgspec.field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the stream notes of the store: the highest seq of a fact there, by which a store that was set back is told.
+"""What the stream notes of the store: its height, by which a store that was set back is told.
 
 A fact is committed before it is noted here, so that the store is never behind its note, unless somebody has put an
 older copy of it in its place.
@@ -14,12 +14,12 @@ class StoreNote(Struct):
     """Its name in the hash of counts: the note of another installation means nothing here."""
     set_back_field: str
     """There, when it was noticed that the store is behind its note; absent once the note is lowered."""
-    seq: int = 0
-    """The highest seq that this process saw committed, or 0. It is what is noted next."""
+    height: int = 0
+    """The highest that this process saw committed, or 0. It is what is noted next."""
 
-    def saw(self, seq: int) -> None:
-        """A fact of this seq is committed."""
-        self.seq = max(self.seq, seq)
+    def saw(self, height: int) -> None:
+        """The store has this height, committed."""
+        self.height = max(self.height, height)
 
 
 def note_of(installation_id: str) -> StoreNote:

@@ -22,11 +22,12 @@ from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.partitions import PARTITIONS, partition_of
 from bq_server.processing.processor import NotBeside, Processor
 from bq_server.server.peers import LEASE, Peers
-from bq_server.store import feed, feed_wishes, rank_sections
+from bq_server.store import batch, environments, feed, feed_wishes, rank_sections
 from bq_server.store.beside import Beside, Permit
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.feed import Position
 from bq_server.store.references import Ranking
+from bq_server.stream.store_note import StoreNote, note_of
 from tests.support.played_world import GAME, NOW, SCOPE, START
 from tests.support.store import asked
 
@@ -37,10 +38,10 @@ POINTS: Ranking = ("leaderboard/points", "all_time", "all_time")
 
 
 @asynccontextmanager
-async def worker(store_url: str) -> AsyncIterator[tuple[Database, Processor]]:
+async def worker(store_url: str, note: StoreNote | None = None) -> AsyncIterator[tuple[Database, Processor]]:
     """One process as far as the store is concerned."""
     async with Database.open(store_url) as database:
-        yield database, Processor(database, IdSource(), Clocks(lambda: NOW), Games())
+        yield database, Processor(database, IdSource(), Clocks(lambda: NOW), Games(), note=note)
 
 
 async def apply(database: Database, game: Mapping[str, Any]) -> None:
@@ -224,6 +225,62 @@ async def test_a_feed_reads_no_further_than_nothing_is_under_way(store_url: str)
             assert await feed.head(reading) == (4, 0)
             (found,) = await feed.page(reading, SCOPE, Position(0, 0), 10)
             assert found.position == (4, 0)
+
+
+async def test_a_feed_that_begins_after_numbers_were_left_out_misses_nothing(store_url: str) -> None:
+    async with worker(store_url) as (first, one):
+        await one.process([event(1, "u1")])
+        with pytest.raises(ZeroDivisionError):
+            async with first.transaction(beside=Beside([0], None)) as connection:
+                await connection.run(lambda writing: writing.reserve_seqs(10))
+                raise ZeroDivisionError
+        async with first.read() as reading:
+            begin = await feed.head(reading)
+        await one.process([event(2, "u1")])
+        async with first.read() as reading:
+            (told,) = await feed.page(reading, SCOPE, begin, 10)
+            assert told.position == (2, 0)
+
+
+async def test_what_is_reserved_after_the_newest_fact_says_nothing_of_it(store_url: str) -> None:
+    async with worker(store_url) as (first, one), worker(store_url) as (second, _):
+        await one.process([event(1, "u1")])
+        async with first.transaction(beside=Beside([0], None)) as connection:
+            await connection.run(lambda writing: writing.reserve_seqs(10))
+            # As of another transaction, which reserved after the newest had been looked for.
+            await connection.run(
+                lambda writing: writing.execute(
+                    "SELECT pg_advisory_xact_lock_shared((hashtext(current_schema())::bigint << 32) | 7)"
+                )
+            )
+            async with second.read() as reading:
+                assert await feed.head(reading) == (1, 0)
+
+
+async def test_an_export_waits_for_what_is_under_way(store_url: str) -> None:
+    async with worker(store_url) as (first, _), worker(store_url) as (second, other):
+        async with first.transaction(beside=Beside([1], None)) as connection:
+            await connection.run(lambda writing: writing.reserve_seqs(1))
+            await other.process_beside([event(1, of_partition(2))])
+            async with second.read() as reading:
+                assert await environments.facts_after(reading, SCOPE, 0, 10) == []
+        async with second.read() as reading:
+            assert [fact.seq for fact in await environments.facts_after(reading, SCOPE, 0, 10)] == [2]
+
+
+async def test_each_commit_beside_others_makes_the_store_higher(store_url: str) -> None:
+    note = note_of("inst")
+    async with worker(store_url) as (first, _), worker(store_url, note) as (_, other):
+        async with first.transaction(beside=Beside([1], None)) as connection:
+            await connection.run(lambda writing: writing.reserve_seqs(100))
+            await other.process_beside([event(1, of_partition(2))])
+            noted = note.height
+            # Whoever holds lower numbers ends later: without its commit, the newest fact would be the same.
+            await connection.run(lambda writing: writing.count_commit())
+        async with first.read() as reading:
+            assert await reading.run(batch.height) == noted + 1 == 103
+        await other.process_beside([event(1, of_partition(2))])  # a repeat makes nothing
+        assert note.height == noted
 
 
 TEAMS = {"leaderboards": [{"code": "t", "name": "T", "metric": "points", "group_by": "attributes.team"}]}

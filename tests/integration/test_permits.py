@@ -131,3 +131,13 @@ async def test_a_permit_makes_no_process_a_leader(lease: Lease) -> None:
     await Permits(lease.apart, "one", LEASE).of("helper")
     await lease.give_up("one")
     assert not any(each.leads for each in await lease.apart.run(processes.every))
+
+
+async def test_who_leads_again_revokes_its_own_although_the_lease_has_just_expired(lease: Lease) -> None:
+    permits = Permits(lease.apart, "one", LEASE)
+    await lease.take("one")
+    before = await permits.of("helper")
+    await lease.give_up("one")
+    await permits.begin()
+    await lease.take("one")
+    assert not await lease.permits(before)

@@ -130,14 +130,14 @@ class Pair:
 async def pair(migrated_url: str, client: Any) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
 
-        async def worker(name: str, note: StoreNote | None = None) -> Worker:
+        async def worker(name: str, note: StoreNote) -> Worker:
             peer = await stack.enter_async_context(joined(migrated_url, name))
             processor = CountingProcessor(peer.database, note)
             shares = Shares(client, KEYS, peer.peers.process_id)
-            return Worker(peer.peers, processor, shares, ShareWorker(processor, shares, lambda: False))
+            return Worker(peer.peers, processor, shares, ShareWorker(processor, shares, note, lambda: False))
 
         note = note_of("inst_1")
-        leader, helper = await worker("one", note), await worker("other")
+        leader, helper = await worker("one", note), await worker("other", note_of("inst_1"))
         assert await leader.peers._take() is not None
         permits = Permits(await leader.processor._database.connect_apart(), leader.peers.process_id, LEASE)
         heard: dict[str, float] = {}
@@ -180,7 +180,7 @@ async def test_each_worker_processes_a_part_and_each_result_is_at_its_place(pair
     (own,), (others,) = pair.leader.processor.beside, pair.helper.processor.beside
     assert not own & others
     assert (pair.leader.processor.counts.facts, pair.helper.processor.counts.facts) == (len(own) / 2, len(others) / 2)
-    assert pair.note.seq == asked(pair.store_url, "SELECT max(seq) FROM facts")[0][0]
+    assert pair.note.height == asked(pair.store_url, "SELECT height()")[0][0]
 
 
 def in_partition(number: int) -> str:
@@ -203,7 +203,7 @@ async def test_the_stream_is_told_how_far_the_store_is_where_others_make_the_new
             await asyncio.sleep(0.005)
         pair.helper.processor.gate.set()
         assert await processing == [None] * LARGE
-    assert pair.note.seq == asked(pair.store_url, "SELECT max(seq) FROM facts")[0][0]
+    assert pair.note.height == asked(pair.store_url, "SELECT height()")[0][0]
 
 
 async def test_each_has_about_as_much_however_much_one_participant_has_sent(pair: Pair) -> None:
@@ -268,7 +268,7 @@ async def test_a_late_answer_is_not_taken_for_one_of_the_next_batch(
         assert await pair.process(entries_of(range(LARGE, 2 * LARGE))) == [None] * LARGE
     assert pair.facts == 2 * LARGE
     assert pair.helper.processor.beside, "it was heard of again"
-    assert pair.note.seq < 10**9
+    assert pair.note.height < 10**9
 
 
 async def test_one_that_is_silent_is_given_nothing_until_it_is_heard_of_again(
@@ -376,7 +376,7 @@ async def test_a_worker_takes_nothing_while_it_leads(pair: Pair, monkeypatch: py
         looks.put_nowait(None)
         return True
 
-    works = ShareWorker(pair.helper.processor, pair.helper.shares, leads)
+    works = ShareWorker(pair.helper.processor, pair.helper.shares, pair.note, leads)
     task = asyncio.create_task(works.run())
     await pair.leader.shares.hand_out(pair.helper.peers.process_id, Part(1, ("one", "share/x", 1), []))
     for _ in range(3):
@@ -384,3 +384,30 @@ async def test_a_worker_takes_nothing_while_it_leads(pair: Pair, monkeypatch: py
     works.stop()
     await task
     assert await pair.helper.shares.next_part() is not None
+
+
+async def test_no_transaction_of_a_part_is_large_however_much_one_participant_has_sent(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_batch, "MOST_OF_A_PART", 10)
+    async with pair.helper.working():
+        assert await pair.process(entries_of(range(LARGE), participant_id="busy")) == [None] * LARGE
+    (part,) = [*pair.leader.processor.beside, *pair.helper.processor.beside]
+    assert part == {f"evt_{number:026}" for number in range(10)}, "the first; what follows is processed after it"
+    assert pair.facts == LARGE
+
+
+async def test_what_was_handed_out_is_taken_back_after_a_mistake_of_ours(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pair.messages, "_gather", mistaken)
+    with pytest.raises(ZeroDivisionError):
+        await pair.process(entries_of(range(LARGE)))
+    part = await pair.helper.shares.next_part()
+    assert part is not None
+    assert await pair.permits.revoke() == [pair.helper.peers.process_id]
+    answer = await pair.helper.works._processed(part)
+    assert "taken the work back" in str(answer.failure)

@@ -31,7 +31,7 @@ async def made(server: OneServer, facts: int) -> None:
     """Settle what is in hand as so many facts, as far as the store's numbers go."""
     entries = await server.take()
     async with server.database.transaction() as connection:
-        before = await connection.run(batch.seq_given_last)
+        before = await connection.run(batch.height)
         await connection.run(lambda store: give(server, store, before + facts))
         connection.after_commit(lambda: server.note.saw(before + facts))
     await server.settle(entries)
@@ -140,7 +140,7 @@ async def test_no_facts_are_made_in_a_store_that_was_set_back_meanwhile(server: 
     note = note_of(OURS)
     processor = Processor(server.database, IdSource(), Clocks(lambda: 1), Games(), note=note)
     await processor.process([sent(1)])
-    assert note.seq == 1
+    assert note.height == 1
     async with server.database.transaction() as connection:
         await connection.execute("DELETE FROM facts")
         await connection.run(lambda store: give(server, store, 0))
@@ -160,13 +160,13 @@ async def test_a_reader_that_is_late_is_no_store_that_was_set_back(
     """As a reader of a server that another has replaced: the transaction, which writes, has the last word."""
     await server.accept(5)
     await made(server, 5)
-    real, seen = batch.seq_given_last, []
+    real, seen = batch.height, []
 
     def late(connection: Any) -> int:
         seen.append(connection.in_transaction)
         return real(connection) if connection.in_transaction else 1
 
-    monkeypatch.setattr(batch, "seq_given_last", late)
+    monkeypatch.setattr(batch, "height", late)
     assert await server.noticed() == []
     assert {*seen} == {True, False}
     assert await server.account.problem() is None

@@ -189,6 +189,12 @@ class PostgresConnection:
         found: int = before
         return found
 
+    def count_commit(self) -> int:
+        """Count this transaction among those beside others that made facts; returns the height it gives the store."""
+        ((height,),) = self.execute(locks.COUNT_COMMIT).fetchall()
+        found: int = height
+        return found
+
     def at_the_end(self, work: Callable[[], object]) -> None:
         """Call a function that writes what all transactions write: before the commit, or now if no other goes on."""
         if self._endings is None:

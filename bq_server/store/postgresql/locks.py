@@ -37,6 +37,8 @@ HOLD_NAMES = f"SELECT pg_advisory_xact_lock(25207, {_STORE})"
 HOLD_END = f"SELECT pg_advisory_xact_lock(25205, {_STORE})"
 """What transactions beside each other all write, each writes last, in turn."""
 
+COUNT_COMMIT = """UPDATE last_given SET seq = seq + 1 WHERE name = 'commits' RETURNING seq + newest_seq()"""
+
 RESERVE_SEQS = "SELECT reserve_seqs(?::bigint)"
 
 PAUSE_SECONDS = 8.0

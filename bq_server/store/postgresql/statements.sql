@@ -31,7 +31,7 @@ SELECT * FROM fact_rows
 WHERE scope = :scope AND idempotency_key = ANY(ARRAY(SELECT json_array_elements_text(:keys::json)));
 
 -- name: batch.seq_given_last
-SELECT greatest((SELECT max(seq) FROM facts), (SELECT seq FROM last_given WHERE name = 'facts'));
+SELECT newest_seq(), height();
 
 -- name: batch.states
 SELECT participant_id, participant, state FROM participants
@@ -541,11 +541,11 @@ RETURNING term;
 
 -- name: processes.revoke_permits
 DELETE FROM leases
-WHERE starts_with(name, :begin::text) AND EXISTS (
+WHERE starts_with(name, :begin::text) AND (holder = :holder OR EXISTS (
     SELECT 1 FROM leases AS led
     WHERE led.name = :lease AND led.holder = :holder
         AND led.expires_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-);
+));
 
 -- name: processes.wake
 INSERT INTO wakes (name, number)

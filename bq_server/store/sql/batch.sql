@@ -10,9 +10,9 @@ SELECT * FROM fact_rows WHERE event_id IN (SELECT unhex(value) FROM json_each(:e
 SELECT fact_rows.* FROM json_each(:keys) AS given CROSS JOIN fact_rows
 WHERE fact_rows.scope = :scope AND fact_rows.idempotency_key = given.value;
 
--- name: seq_given_last()$
--- The seq given last: those of facts that were removed are not given again.
-SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0);
+-- name: seq_given_last()^
+-- The seq given last: those of facts that were removed are not given again. And the height of the store.
+SELECT seq, seq FROM (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0) AS seq);
 
 -- name: environment(project, environment)^
 -- The version of the game in force, 0 for none, and whether an endpoint is on or a feed wishes for something.

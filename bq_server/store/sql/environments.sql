@@ -18,11 +18,11 @@ SELECT count(*) FROM facts WHERE scope = (SELECT scopes.scope FROM scopes WHERE 
 -- name: count_duplicates(project, environment)$
 SELECT count(*) FROM duplicates WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
--- name: facts_after(project, environment, seq, limit)
+-- name: facts_after(project, environment, seq, until, limit)
 -- But for those of erased participants, which are nobody's.
 SELECT * FROM fact_rows
-WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND seq > :seq
-    AND participant_id <> ''
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    AND seq > :seq AND seq <= :until AND participant_id <> ''
 ORDER BY seq LIMIT :limit;
 
 -- name: count_facts_until(project, environment, seq)$

@@ -85,8 +85,8 @@ DELETE FROM leases WHERE name = :name AND holder = :holder AND term = :term;
 
 -- name: revoke_permits(begin, lease, holder)!
 DELETE FROM leases
-WHERE substr(name, 1, length(:begin)) = :begin AND EXISTS (
+WHERE substr(name, 1, length(:begin)) = :begin AND (holder = :holder OR EXISTS (
     SELECT 1 FROM leases AS led
     WHERE led.name = :lease AND led.holder = :holder
         AND led.expires_at > CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
-);
+));
