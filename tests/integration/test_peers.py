@@ -3,44 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
-from bq_server.clock import Clocks, OwnClock
+from bq_server.clock import OwnClock
 from bq_server.events import Scope
 from bq_server.server import peers as peers_module
 from bq_server.server.lifecycle import SoleWork
-from bq_server.server.peers import Peers
-from bq_server.settings import Role
 from bq_server.store import environments, processes
 from bq_server.store.database import Database, StoreUnavailable
+from tests.support.peers import Peer, joined
 
 pytestmark = pytest.mark.anyio
 SCOPE = Scope("default", "test")
 FROZEN = OwnClock(frozen=True, at=1_000_000)
-
-
-@dataclass
-class Peer:
-    """A process."""
-
-    database: Database
-    peers: Peers
-    clocks: Clocks
-    resets: dict[Scope, int]
-
-
-@asynccontextmanager
-async def joined(store_url: str, name: str, role: Role = "worker") -> AsyncIterator[Peer]:
-    async with Database.open(store_url) as database:
-        await database.hold(shared=True)
-        peers = await Peers.join(database, f"process_{name}", f"here:/{name}", role)
-        clocks, resets = Clocks(lambda: 5), dict[Scope, int]()
-        peers.remember(clocks, resets)
-        yield Peer(database, peers, clocks, resets)
-        await peers.leave()
 
 
 @asynccontextmanager
