@@ -281,9 +281,10 @@ async def _verify(database: Database, scope: Scope) -> Json:
 
 
 async def _export(database: Database, scope: Scope, now: int) -> list[str]:
-    """The lines but for the first, which names the program's version."""
+    """The lines but for the first, which names the program's version, and the last, which came later."""
     lines = [line async for line in Exporter(database, Clocks(lambda: now), "").lines(scope)]
-    return [line.decode().rstrip("\n") for line in lines[1:]]
+    assert b"end_of_export" in lines[-1]
+    return [line.decode().rstrip("\n") for line in lines[1:-1]]
 
 
 async def _installation(database: Database) -> Json:
