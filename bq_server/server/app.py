@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute
 
 from bq_server import __version__
 from bq_server.api.middleware.cors import Cors
-from bq_server.api.middleware.envelope import Envelope
+from bq_server.api.middleware.envelope import Envelope, path_parameter
 from bq_server.api.middleware.gate import Gate
 from bq_server.api.operations import operations_of
 from bq_server.api.problems import HttpRefusal, problem_response
@@ -146,7 +146,7 @@ def _take(site: Site) -> None:
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    path = request.scope["path"]  # `request.url` fails on a Host that is none
+    path = path_parameter(request.scope["path"])  # `request.url` fails on a Host that is none
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         detail = f"{request.method} is not allowed on {path}: use {allowed}."

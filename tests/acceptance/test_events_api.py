@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from tests.support.client import Project
 
@@ -147,6 +148,18 @@ def test_the_events_of_a_participant_the_latest_first(bq: Project) -> None:
 def test_a_participant_with_a_slash_and_a_space(bq: Project) -> None:
     bq.send_sync(PURCHASE | {"participant_id": "a/b c?"})
     assert bq.get("/gamify/participants/a%2Fb%20c%3F/events").json()["total"] == 1
+
+
+def test_a_participant_with_a_character_that_programs_keep_for_themselves(bq: Project) -> None:
+    names = ["team/ada", "team\ufdd0ada", "team\ufdd0/ada", "team/\ufdd1", "team\ufdd0\ufdd1", "\ufdd0\ufdd2"]
+    for count, name in enumerate(names, 1):
+        for _ in range(count):
+            assert bq.send_sync(PURCHASE | {"participant_id": name}).status_code == 200
+    for count, name in enumerate(names, 1):
+        path = f"/gamify/participants/{quote(name, safe='')}"
+        assert bq.get(f"{path}/events").json()["total"] == count
+        token = bq.post(f"{path}/tokens", {}).json()
+        assert token["participant_id"] == name
 
 
 TWICE = (

@@ -199,3 +199,12 @@ def test_what_was_claimed_is_claimed_in_an_imported_environment(bq: Project) -> 
     assert bq.request("POST", "/sandbox/import", content=lines, headers=headers).status_code == 200
     assert left(bq) == before
     assert [status for _, status, _, _ in rewards(bq)] == ["cancelled", "claimed"]
+
+
+def test_a_claim_of_somebody_who_was_erased_is_not_to_be_found(bq: Project) -> None:
+    paid(bq, "ada", 100)
+    claim_id = claim(bq, "mug").json()["claim_id"]
+    erased = bq.post("/admin/participants/erase", {"participant_id": "ada", "clean_up": False})
+    assert erased.status_code == 200, erased.text
+    for what, body in (("fulfil", None), ("cancel", {})):
+        check(bq.post(f"/gamify/claims/{claim_id}/{what}", body), Code.NOT_FOUND)

@@ -68,23 +68,32 @@ class Envelope:
             self._requests.refused[refusal.code] += 1
         if status >= 400:
             key_id, request_id = scope.get("bq.key_id"), scope["bq.request_id"]
-            log_refused(self._log, method, scope["path"], status, refusal, key_id, request_id)
+            log_refused(self._log, method, path_parameter(scope["path"]), status, refusal, key_id, request_id)
 
 
-ESCAPED_SLASH = "\ufdd0"
-"""Stands for a %2F in a path while it is routed; Unicode keeps this character for such uses inside a program."""
+_MARK = "\ufdd0"
+"""Begins what stands for another character in a path; Unicode keeps it for such uses inside a program."""
+
+ESCAPED_SLASH = _MARK + "\ufdd1"
+"""Stands for a %2F in a path while it is routed."""
+
+_ESCAPED_MARK = _MARK + "\ufdd2"
+"""Stands for the mark itself, which ids may contain."""
 
 
 def keep_escaped_slashes(scope: Scope) -> None:
     """Distinguish an escaped slash, which is part of a name, from one that separates path segments."""
     raw = scope.get("raw_path", b"").split(b"?")[0]
     if b"%2f" in raw.lower():
-        scope["path"] = unquote(re.sub("(?i)%2f", ESCAPED_SLASH, raw.decode("latin-1")))
+        parts = re.split("(?i)%2f", raw.decode("latin-1"))
+        scope["path"] = ESCAPED_SLASH.join(unquote(part).replace(_MARK, _ESCAPED_MARK) for part in parts)
+    elif _MARK in scope["path"]:
+        scope["path"] = scope["path"].replace(_MARK, _ESCAPED_MARK)
 
 
 def path_parameter(value: str) -> str:
-    """A path parameter, unescaped."""
-    return value.replace(ESCAPED_SLASH, "/")
+    """A path parameter, unescaped; a whole path likewise."""
+    return value.replace(ESCAPED_SLASH, "/").replace(_ESCAPED_MARK, _MARK)
 
 
 def request_id_of(given: str, ids: IdSource) -> str:

@@ -295,12 +295,11 @@ class RewardsResource:
         fact = await facts.by_id(connection, call.scope, claim_id)
         if fact is None or fact.fact_type != REWARD_CLAIMED:
             raise call.missing("claim", claim_id)
+        if not fact.participant_id:
+            raise Refusal(Code.NOT_FOUND, f"{claim_id} is of a person who was erased.")
         game = (await self._games.of(connection, call.scope)).game
         own = await claims_of(connection, call.scope, game, fact.participant_id)
-        found = next((each for each in own if each.claim_id == claim_id), None)
-        if found is None:
-            raise Refusal(Code.NOT_FOUND, f"{claim_id} is of a person who was erased.")
-        return found, fact
+        return next(each for each in own if each.claim_id == claim_id), fact
 
 
 def _is_open(reward: ClaimableReward, now: int) -> bool:
