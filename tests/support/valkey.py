@@ -3,7 +3,7 @@
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,13 @@ from bq_server.stream.valkey_binary import server_binary
 from tests.support.process import until
 
 PASSWORD = "s3cret"
+
+TRIES = 3
+"""A port that was free may be somebody else's a moment later."""
+
+
+class EndedAtOnce(Exception):
+    """A server has ended instead of answering."""
 
 
 @dataclass
@@ -41,20 +48,17 @@ def free_port() -> int:
 def valkey(directory: Path, *options: str) -> Iterator[Valkey]:
     """Start one; extra `options` come last."""
     directory.mkdir(exist_ok=True)
-    port, password = free_port(), PASSWORD
-    command = [
-        str(server_binary()),
-        "--port",
-        str(port),
-        "--requirepass",
-        password,
-        "--dir",
-        str(directory),
-        "--save",
-        "",
-    ]
-    with running([*command, *options], port, password) as process:
-        yield Valkey(port, password, process)
+    command = [str(server_binary()), "--requirepass", PASSWORD, "--dir", str(directory), "--save", ""]
+    with ExitStack() as stack:
+        for left in reversed(range(TRIES)):
+            port = free_port()
+            try:
+                process = stack.enter_context(running([*command, "--port", str(port), *options], port, PASSWORD))
+                break
+            except EndedAtOnce:
+                if not left:
+                    raise
+        yield Valkey(port, PASSWORD, process)
 
 
 @contextmanager
@@ -70,7 +74,9 @@ def running(command: Sequence[str], port: int, password: str | None = None) -> I
                 return False
 
     try:
-        until("it answers", answers)
+        until("it answers", lambda: answers() or process.poll() is not None)
+        if process.poll() is not None:
+            raise EndedAtOnce(f"it ended with {process.returncode}")
         yield process
     finally:
         process.kill()
