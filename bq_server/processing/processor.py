@@ -138,19 +138,8 @@ class Processor:
         """
         if special := {event.scope for event in events if event.system_type is not None or event.voids is not None}:
             raise NotBeside(special)
-        began = time.perf_counter()
         partitions = sorted({partition_of(event.scope, event.participant_id) for event in events})
-
-        async def process(connection: Connection) -> list[_Batch]:
-            batches: list[_Batch] = []
-            for group in self._groups(events):
-                batches.append(await self._process(connection, group, beside=True))
-                await connection.deferred()
-            return batches
-
-        batches = await self._database.perform(process, beside=Beside(partitions, permit))
-        self._count(batches, time.perf_counter() - began)
-        return [outcome for batch in batches for outcome in batch.outcomes]
+        return await self._process_groups(events, Beside(partitions, permit))
 
     async def process_many(self, events: Sequence[Event]) -> list[Outcome | Exception]:
         """As `process_separately`, for any number of events: they share transactions, group by group.
@@ -168,20 +157,20 @@ class Processor:
                     outcomes += await self.process_separately(group)
         return outcomes + (await self.process_separately(rest) if rest else [])
 
-    async def _process_groups(self, events: Sequence[Event]) -> list[Outcome]:
-        """Process the events in one transaction, or only some groups of them if another transaction waits."""
+    async def _process_groups(self, events: Sequence[Event], beside: Beside | None = None) -> list[Outcome]:
+        """Process the events in one transaction; one that is alone takes only some groups if another waits."""
         began = time.perf_counter()
 
         async def process(connection: Connection) -> list[_Batch]:
             batches: list[_Batch] = []
             for group in self._groups(events):
-                batches.append(await self._process(connection, group))
+                batches.append(await self._process(connection, group, beside=beside is not None))
                 await connection.deferred()
-                if self._database.awaited:
+                if beside is None and self._database.awaited:
                     break
             return batches
 
-        batches = await self._database.perform(process)
+        batches = await self._database.perform(process, beside=beside)
         self._count(batches, time.perf_counter() - began)
         return [outcome for batch in batches for outcome in batch.outcomes]
 

@@ -49,7 +49,7 @@ from bq_server.sandbox.drain import LOOK_SECONDS, Drain
 from bq_server.sandbox.exporter import Exporter
 from bq_server.sandbox.importer import Importer
 from bq_server.sandbox.resetter import Resetter
-from bq_server.server.lifecycle import accounting, background, consuming, helping, whereabouts
+from bq_server.server.lifecycle import accounting, background, consuming, whereabouts, working
 from bq_server.server.peers import LEASE, POLL_SECONDS, Peers, in_charge, place_of_process
 from bq_server.server.rooms import (
     DeliveryRoom,
@@ -208,7 +208,7 @@ async def _share_batches(
     shared = SharedMessages(messages, processor, shares, permits, AvailableWorkers(peers.other_workers), stream.note)
     await site.sole.start(shared.leading)
     worker = ShareWorker(processor, shares, stream.note, lambda: peers.term is not None)
-    await site.stack.enter_async_context(helping(worker))
+    await site.stack.enter_async_context(working(worker, "share worker"))
     return shared
 
 

@@ -53,18 +53,14 @@ async def accounting(account: StreamAccount, *, owned: bool, alone: bool) -> Asy
 async def consuming(consumer: Consumer) -> AsyncIterator[None]:
     """Run the consumer; on exit let it finish its batch."""
     consumer.renew()
-    task = asyncio.create_task(consumer.run(), name="consumer")
-    try:
+    async with working(consumer, "consumer"):
         yield
-    finally:
-        consumer.stop()
-        await task
 
 
 @asynccontextmanager
-async def helping(worker: ShareWorker) -> AsyncIterator[None]:
-    """Process what the worker that leads hands out; on exit let it finish what it has."""
-    task = asyncio.create_task(worker.run(), name="share worker")
+async def working(worker: Consumer | ShareWorker, name: str) -> AsyncIterator[None]:
+    """Run it in a task of that name; on exit let it finish what it has."""
+    task = asyncio.create_task(worker.run(), name=name)
     try:
         yield
     finally:

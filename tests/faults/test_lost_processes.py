@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import pytest
 
 from harness.private_postgres import PrivatePostgres
 from tests.support.client import event
-from tests.support.fleet import Fleet, fleet
+from tests.support.fleet import Fleet, Harm, fleet, hold_up, kill
 from tests.support.process import ServerProcess, until
 from tests.support.threads import going_on
 
@@ -88,24 +87,9 @@ class Senders:
         until(f"{more} more events are acknowledged", lambda: self.count >= target, seconds=60)
 
 
-def kill(process: ServerProcess, _: Callable[[], None]) -> None:
-    process.kill()
-
-
-def hold_up(process: ServerProcess, meanwhile: Callable[[], None]) -> None:
-    """Stop it for longer than its lease lasts, and let it go on."""
-    process.process.send_signal(signal.SIGSTOP)
-    try:
-        meanwhile()
-    finally:
-        process.process.send_signal(signal.SIGCONT)
-
-
 @pytest.mark.parametrize("harm", [kill, hold_up])
 @pytest.mark.parametrize("whom", ["the worker that leads", "the other worker", "one that answers"])
-def test_nothing_is_lost_or_doubled(
-    processes: Fleet, harm: Callable[[ServerProcess, Callable[[], None]], None], whom: str
-) -> None:
+def test_nothing_is_lost_or_doubled(processes: Fleet, harm: Harm, whom: str) -> None:
     senders = Senders(processes, random.Random(len(whom)))
     leader = processes.until_one_leads()
     answering = processes.apis[1]

@@ -14,7 +14,7 @@ import pytest
 from bq_server.store.backend import backend_of
 from harness.private_postgres import PrivatePostgres
 from tests.support.client import event
-from tests.support.fleet import Fleet, WorkerProcess, fleet
+from tests.support.fleet import Fleet, Harm, WorkerProcess, fleet, hold_up, kill
 from tests.support.process import ServerProcess, until
 from tests.support.store import changed
 from tests.support.threads import going_on
@@ -183,19 +183,6 @@ def test_a_worker_that_wakes_up_after_a_reset_makes_no_fact_of_what_it_was_hande
     processes.verify()
 
 
-def kill(process: ServerProcess, _: Callable[[], None]) -> None:
-    process.kill()
-
-
-def hold_up(process: ServerProcess, meanwhile: Callable[[], None]) -> None:
-    """Stop it for longer than a lease lasts, and let it go on."""
-    process.process.send_signal(signal.SIGSTOP)
-    try:
-        meanwhile()
-    finally:
-        process.process.send_signal(signal.SIGCONT)
-
-
 @pytest.mark.parametrize(
     ("harm", "whom"),
     [
@@ -206,9 +193,7 @@ def hold_up(process: ServerProcess, meanwhile: Callable[[], None]) -> None:
         (kill, "one that answers"),
     ],
 )
-def test_each_accepted_event_is_one_fact(
-    processes: Fleet, harm: Callable[[ServerProcess, Callable[[], None]], None], whom: str
-) -> None:
+def test_each_accepted_event_is_one_fact(processes: Fleet, harm: Harm, whom: str) -> None:
     backlog, leader, answering = Backlog(processes), processes.until_one_leads(), processes.apis[1]
     victim = {"the worker that leads": leader, "another worker": processes.follower(), "one that answers": answering}
     chosen = victim[whom]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -312,14 +312,14 @@ CONTESTS = {
 async def test_where_participants_meet_each_batch_is_alone(store_url: str, game: Mapping[str, Any]) -> None:
     async with worker(store_url) as (database, processor):
         await apply(database, game)
-        await _refused(processor, [event(1, "u1")])
+        assert await refused(processor, [event(1, "u1")]) == ({SCOPE}, 0)
         await processor.process([event(1, "u1")])
 
 
 @pytest.mark.parametrize("more", [{"voids": "k"}, {"system_type": "system.points_awarded"}])
 async def test_what_is_no_plain_event_is_alone(store_url: str, more: Mapping[str, Any]) -> None:
     async with worker(store_url) as (_, processor):
-        await _refused(processor, [event(1, "u1"), event(2, "u1", **more)])
+        assert await refused(processor, [event(1, "u1"), event(2, "u1", **more)]) == ({SCOPE}, 0)
 
 
 async def test_what_somebody_listens_to_is_alone(store_url: str) -> None:
@@ -327,21 +327,22 @@ async def test_what_somebody_listens_to_is_alone(store_url: str) -> None:
         await processor.process([event(0, "u1")])
         async with database.transaction() as connection:
             await connection.run(partial(feed_wishes.put, scope=SCOPE, event_types=["streak.broken"], until=NOW))
-        await _refused(processor, [event(1, "u1")], facts=1)
+        assert await refused(processor, [event(1, "u1")]) == ({SCOPE}, 1)
 
 
 async def test_where_there_are_aliases_each_batch_is_alone(store_url: str) -> None:
     async with worker(store_url) as (database, processor):
         database._references.aliased.add(SCOPE)
-        await _refused(processor, [event(1, "u1")])
+        assert await refused(processor, [event(1, "u1")]) == ({SCOPE}, 0)
 
 
-async def _refused(processor: Processor, events: Sequence[Event], facts: int = 0) -> None:
-    with pytest.raises(NotBeside, match="default/test") as refused:
+async def refused(processor: Processor, events: Sequence[Event]) -> tuple[Set[Scope], int]:
+    """Because of which environments these are processed alone only, and how many facts there are then."""
+    with pytest.raises(NotBeside, match="default/test") as told:
         await processor.process_beside(events)
-    assert refused.value.scopes == {SCOPE}
     async with processor._database.read() as connection, connection.execute("SELECT count(*) FROM facts") as cursor:
-        assert await cursor.fetchone() == (facts,)
+        ((facts,),) = await cursor.fetchall()
+    return told.value.scopes, facts
 
 
 async def test_a_permit_is_good_until_it_is_taken_back_or_the_leader_is_not_one(store_url: str) -> None:

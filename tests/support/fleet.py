@@ -2,7 +2,8 @@
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,3 +113,20 @@ def fleet(directory: Path, store_url: str, *, apis: int = 2, workers: int = 2) -
             stack.enter_context(process)
             made.key = made.key or process.key
         yield made
+
+
+Harm = Callable[[ServerProcess, Callable[[], None]], None]
+"""What is done to a process; a function that waits for what comes of it is called before it is made good."""
+
+
+def kill(process: ServerProcess, _: Callable[[], None]) -> None:
+    process.kill()
+
+
+def hold_up(process: ServerProcess, meanwhile: Callable[[], None]) -> None:
+    """Stop it for longer than its lease lasts, and let it go on."""
+    process.process.send_signal(signal.SIGSTOP)
+    try:
+        meanwhile()
+    finally:
+        process.process.send_signal(signal.SIGCONT)

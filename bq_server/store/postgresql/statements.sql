@@ -227,8 +227,7 @@ SELECT
 INSERT INTO notices (project, environment, after_seq, kind, participant_id, event_name, noted_at, data)
 VALUES (
     :project, :environment,
-    greatest((SELECT max(seq) FROM facts), (SELECT seq FROM last_given WHERE name = 'facts')), :kind,
-    :participant_id, :event_name, :noted_at, :data
+    newest_seq(), :kind, :participant_id, :event_name, :noted_at, :data
 );
 
 -- name: keys.expire_key
